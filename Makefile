@@ -1,0 +1,40 @@
+# The verbs of this repository; `make` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+ONCE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up check test bench clean
+
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.venv/.installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: .venv/.installed ## create .venv with the locked dependencies
+
+demo: install ## a September hour through the whole hub, with sandboxes (ONCE=1 ends by itself)
+	@$(BIN)/hub demo $(if $(ONCE),--once)
+
+up: install ## the hub with its sandboxes, until Ctrl-C
+	@$(BIN)/hub up --sandboxes
+
+check: install ## ruff, mypy, import contracts, hub check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hub check
+
+test: check ## check, then every test
+	$(BIN)/pytest
+
+bench: install ## how fast, beside a plain stack on the same load
+	$(BIN)/hub bench --json
+
+clean: ## forget what was built
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

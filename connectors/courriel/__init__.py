@@ -1,0 +1,5 @@
+"""E-mail: requests whose back office is a mailbox, and what citizens and departments are told."""
+
+from connectors.courriel.client import Courriel, Settings, connect
+
+__all__ = ["Courriel", "Settings", "connect"]

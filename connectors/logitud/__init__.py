@@ -1,0 +1,5 @@
+"""Logitud: civil-status certificates, by a declared, hypothetical contract (README.md says how sure)."""
+
+from connectors.logitud.client import Logitud, Settings, connect
+
+__all__ = ["Logitud", "Settings", "connect"]

@@ -1,0 +1,1 @@
+"""The core of the hub: it receives, stores and dispatches requests, and speaks no target's protocol."""

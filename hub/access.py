@@ -1,0 +1,212 @@
+"""Who may do what: API keys, the principals behind them, and the blind index by which people are found."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import unicodedata
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from hub.model import Instant
+from hub.policy import later
+from hub.problems import Problem, ProblemType
+
+CREDENTIAL: Final = re.compile(r"(?i:bearer) +(hub_([0-9a-f]{12})_[A-Za-z0-9_-]{43})")
+NOBODY: Final = bytes(32)
+"""Compared with when no key has the prefix, so that both refusals cost the same."""
+
+EVERY_HOUSE: Final = "*"
+"""The front end of an agent or an operator who works for all of them."""
+
+REMEMBERED: Final = timedelta(seconds=5)
+MOST_REMEMBERED: Final = 10_000
+
+PHONE: Final = re.compile(r"\+?[0-9][0-9 .()/-]{5,20}")
+SEPARATORS: Final = re.compile(r"[\s'’\u2010\u2011-]+")
+LIGATURES: Final = str.maketrans({"œ": "oe", "æ": "ae", "Œ": "OE", "Æ": "AE"})
+
+
+class Scope(StrEnum):
+    """What may be done with a request."""
+
+    SUBMIT = "submit"
+    READ = "read"
+    DECIDE = "decide"
+    OPERATE = "operate"
+
+
+class Role(StrEnum):
+    """What a key is for."""
+
+    FRONT_END = "front_end"
+    AGENT = "agent"
+    OPERATOR = "operator"
+
+
+SCOPES: Final[Mapping[Role, frozenset[Scope]]] = {
+    Role.FRONT_END: frozenset({Scope.SUBMIT, Scope.READ}),
+    Role.AGENT: frozenset({Scope.READ, Scope.DECIDE}),
+    Role.OPERATOR: frozenset({Scope.READ, Scope.DECIDE, Scope.OPERATE}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who speaks: a key's prefix, its house, its role, and the kinds and sites it is kept to (empty: all)."""
+
+    prefix: str
+    front_end: str
+    role: Role
+    kinds: frozenset[str] = frozenset()
+    sites: frozenset[str] = frozenset()
+
+    def may(self, scope: Scope) -> bool:
+        """Say whether the role covers `scope`."""
+        return scope in SCOPES[self.role]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An API key as the hub keeps it: whose it is, the HMAC of its text, and when it lives."""
+
+    prefix: str
+    hash: bytes
+    front_end: str
+    role: Role
+    created_at: Instant
+    kinds: frozenset[str] = frozenset()
+    sites: frozenset[str] = frozenset()
+    expires_at: Instant | None = None
+    revoked_at: Instant | None = None
+
+    def alive(self, now: Instant) -> bool:
+        """Say whether it is neither revoked nor expired."""
+        ends = (moment for moment in (self.expires_at, self.revoked_at) if moment is not None)
+        return all(now < moment for moment in ends)
+
+    def principal(self) -> Principal:
+        """Give the one who speaks with it."""
+        return Principal(
+            prefix=self.prefix,
+            front_end=self.front_end,
+            role=self.role,
+            kinds=self.kinds,
+            sites=self.sites,
+        )
+
+
+def new_key(
+    pepper: bytes, now: Instant, *, front_end: str, role: Role, expires_at: Instant | None = None
+) -> tuple[str, Key]:
+    """Draw a key: its text, to be shown once and forgotten, and what to keep of it.
+
+    The text is `hub_` + 12 hex digits + `_` + 256 random bits in 43 base64url characters; narrow the key to
+    kinds and sites with `dataclasses.replace`.
+    """
+    prefix = secrets.token_hex(6)
+    plain = f"hub_{prefix}_{secrets.token_urlsafe(32)}"
+    return plain, Key(
+        prefix=prefix,
+        hash=_hash(pepper, plain),
+        front_end=front_end,
+        role=role,
+        created_at=now,
+        expires_at=expires_at,
+    )
+
+
+class Keyring:
+    """Knows callers by their keys; a key read from the ledger is remembered for five seconds."""
+
+    def __init__(
+        self, load: Callable[[str], Awaitable[Key | None]], pepper: bytes, clock: Callable[[], Instant]
+    ) -> None:
+        self._load, self._pepper, self._clock = load, pepper, clock
+        self._known: dict[str, tuple[Instant, Key]] = {}
+
+    async def authenticate(self, header: str | None) -> Principal:
+        """Read an Authorization header; raises one and the same Problem 401 whatever is wrong with it."""
+        found = CREDENTIAL.fullmatch(header or "")
+        if found is None:
+            raise _unknown()
+        key = await self._find(found[2])
+        same = hmac.compare_digest(_hash(self._pepper, found[1]), key.hash if key else NOBODY)
+        if key is None or not same or not key.alive(self._clock()):
+            raise _unknown()
+        return key.principal()
+
+    def forget(self, prefix: str) -> None:
+        """Read this key again at its next use, as when it has just been revoked."""
+        self._known.pop(prefix, None)
+
+    async def _find(self, prefix: str) -> Key | None:
+        until, key = self._known.get(prefix, (Instant(0), None))
+        if key is not None and self._clock() < until:
+            return key
+        key = await self._load(prefix)
+        self.forget(prefix)
+        if key is not None:
+            self._remember(key)
+        return key
+
+    def _remember(self, key: Key) -> None:
+        """Remember a key that exists, at the expense of the oldest; made-up prefixes push nobody out."""
+        if len(self._known) >= MOST_REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[key.prefix] = later(self._clock(), REMEMBERED), key
+
+
+def require(principal: Principal, scope: Scope) -> None:
+    """Let pass who may do `scope`; raises Problem 403."""
+    if not principal.may(scope):
+        raise Problem(ProblemType.FORBIDDEN, "Cette clé ne permet pas cette action.")
+
+
+def allow(principal: Principal, kind: str, site: str) -> None:
+    """Let pass who may touch this kind of request on this site; raises Problem 403."""
+    if principal.kinds and kind not in principal.kinds:
+        raise Problem(ProblemType.FORBIDDEN, "Cette clé ne couvre pas ce type de démarche.")
+    if principal.sites and site not in principal.sites:
+        raise Problem(ProblemType.FORBIDDEN, "Cette clé ne couvre pas ce site.")
+
+
+def same_house(principal: Principal, front_end: str) -> None:
+    """Let pass who belongs to the house a request came from; raises Problem 404: others do not learn it exists.
+
+    Agents and operators may belong to every house, a front end only to its own.
+    """
+    everywhere = principal.front_end == EVERY_HOUSE and principal.role is not Role.FRONT_END
+    if not everywhere and principal.front_end != front_end:
+        raise Problem(ProblemType.NOT_FOUND)
+
+
+def blind(secret: bytes, value: str) -> str:
+    """Index a name, an address or a number without keeping it: the HMAC-SHA-256, in hex, of what it amounts to."""
+    return hmac.digest(secret, _amounts_to(value).encode(), "sha256").hex()
+
+
+def _amounts_to(value: str) -> str:
+    """Write alike what people write differently: case, accents, hyphens, spaces, and +33 for 0."""
+    value = value.strip()
+    if PHONE.fullmatch(value):
+        return re.sub(r"\D", "", re.sub(r"^(\+|00)33[ .]*(\(0\))?0?", "0", value))
+    letters = unicodedata.normalize("NFKD", value.translate(LIGATURES))
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return SEPARATORS.sub(" ", bare).casefold()
+
+
+def _hash(pepper: bytes, plain: str) -> bytes:
+    return hmac.digest(pepper, plain.encode(), "sha256")
+
+
+def _unknown() -> Problem:
+    return Problem(
+        ProblemType.UNAUTHENTICATED,
+        "La clé d'accès est absente, inconnue ou n'est plus valable.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )

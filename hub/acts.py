@@ -1,0 +1,262 @@
+"""What people do to requests and deliveries: one statement of will, one transaction, one line in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, Row, select, update
+
+from hub.book import Book
+from hub.errors import ConflictError, IllegalTransitionError
+from hub.judgement import NOT_TAKEN
+from hub.lifecycle import FINAL, Event, State, advance
+from hub.model import FINAL_STATUSES
+from hub.routing import Await
+from hub.settlement import Settled, settle
+from hub.tables import Decision, Delivery, Request, Revision
+from hub.tables import Event as EventTable
+
+REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
+DECISIONS: Final[Any] = Decision.__table__  # type: ignore[attr-defined]  # likewise
+REVISIONS: Final[Any] = Revision.__table__  # type: ignore[attr-defined]  # likewise
+EVENTS: Final[Any] = EventTable.__table__  # type: ignore[attr-defined]  # likewise
+
+
+class MissingError(ConflictError):
+    """There is no such request or delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Accept or refuse a request that awaits a person, perhaps with corrected data."""
+
+    number: int
+    accepted: bool
+    reason: str = ""
+    data: Mapping[str, Any] | None = None
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel a request nothing of which has reached a target."""
+
+    number: int
+    reason: str = ""
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """Replace a request's data, keeping what it was."""
+
+    number: int
+    data: Mapping[str, Any]
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try a delivery again; `sure` says that a person knows that the target did not take it."""
+
+    delivery: int
+    sure: bool = False
+    data: Mapping[str, Any] | None = None
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Ask the target whether it has a delivery; whatever it says, nothing is sent."""
+
+    delivery: int
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finalize:
+    """Close a delivery by hand, under the reference the back office gave it."""
+
+    delivery: int
+    reason: str
+    reference: str
+    actor: str = ""
+
+
+Act = Decide | Cancel | Correct | Retry | Verify | Finalize
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an act led to: the request, and what settling changed."""
+
+    number: int
+    settled: Settled = field(default_factory=Settled)
+
+
+def act(book: Book, connection: Connection, acts: Sequence[Act]) -> list[Done | ConflictError]:
+    """Carry out what people asked; each act stands or falls alone."""
+    return [_one(book, connection, wanted) for wanted in acts]
+
+
+def _one(book: Book, connection: Connection, wanted: Act) -> Done | ConflictError:
+    try:
+        with connection.begin_nested():
+            number = DO[type(wanted)](book, connection, wanted)
+            return Done(number, settle(connection, book, [number], wanted.actor))
+    except IllegalTransitionError as error:
+        return ConflictError(str(error))
+    except ConflictError as error:
+        return error
+
+
+def _decide(book: Book, connection: Connection, wanted: Decide) -> int:
+    request = _request(connection, wanted.number)
+    if not request.awaiting:
+        raise ConflictError("this request does not await a decision")
+    step = book.definition(connection, request.version).route.named[request.awaiting]
+    if isinstance(step, Await) and not wanted.accepted and wanted.reason not in step.reasons:
+        raise ConflictError(f"a refusal here gives one of these reasons: {', '.join(step.reasons)}")
+    if wanted.data is not None:
+        _revise(book, connection, request, wanted.data, wanted.actor)
+    decided = {
+        "request": request.number,
+        "step": request.awaiting,
+        "accepted": wanted.accepted,
+        "reason": wanted.reason,
+        "actor": wanted.actor,
+        "at": book.now(),
+    }
+    connection.execute(DECISIONS.insert(), decided)
+    note = "accepted" if wanted.accepted else wanted.reason
+    _audit(book, connection, wanted, (request.number, None), note)
+    return wanted.number
+
+
+def _cancel(book: Book, connection: Connection, wanted: Cancel) -> int:
+    request = _request(connection, wanted.number)
+    if request.status in FINAL_STATUSES:
+        raise ConflictError("this request has ended")
+    rows = connection.execute(
+        select(DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.ever_uncertain).where(
+            DELIVERIES.c.request == wanted.number
+        )
+    ).all()
+    if any(row.ever_uncertain for row in rows):
+        raise ConflictError("a target may have taken it: verify first")
+    if any(row.state == State.DELIVERED for row in rows):
+        raise ConflictError("a target has taken part of it: finish it by hand instead")
+    for row in rows:
+        if row.state not in FINAL:
+            _move(book, connection, row, Event.CANCELLED)
+    connection.execute(update(REQUESTS).where(REQUESTS.c.number == wanted.number).values(cancelled=True, awaiting=""))
+    _audit(book, connection, wanted, (wanted.number, None), wanted.reason)
+    return wanted.number
+
+
+def _correct(book: Book, connection: Connection, wanted: Correct) -> int:
+    request = _request(connection, wanted.number)
+    if request.status in FINAL_STATUSES:
+        raise ConflictError("this request has ended")
+    _revise(book, connection, request, wanted.data, wanted.actor)
+    _audit(book, connection, wanted, (wanted.number, None))
+    return wanted.number
+
+
+def _retry(book: Book, connection: Connection, wanted: Retry) -> int:
+    """Send again what was surely not taken; ask first about the rest, unless a person knows better."""
+    delivery = _delivery(connection, wanted.delivery)
+    if wanted.data is not None:
+        _revise(book, connection, _request(connection, delivery.request), wanted.data, wanted.actor)
+    if delivery.ever_uncertain and not wanted.sure:
+        _move(book, connection, delivery, Event.VERIFIED, if_absent="", questions=0, absences=0)
+    else:
+        values = {"attempts": 0, "questions": 0, "ever_uncertain": False, "created_at": book.now()}
+        _move(book, connection, delivery, Event.RETRIED, **values)
+    note = "sure that it was not taken" if wanted.sure else ""
+    _audit(book, connection, wanted, (delivery.request, delivery.id), note)
+    return int(delivery.request)
+
+
+def _verify(book: Book, connection: Connection, wanted: Verify) -> int:
+    delivery = _delivery(connection, wanted.delivery)
+    if_absent = delivery.code if delivery.state == State.PARKED and not delivery.ever_uncertain else NOT_TAKEN
+    _move(book, connection, delivery, Event.VERIFIED, if_absent=if_absent, absences=0, questions=0)
+    _audit(book, connection, wanted, (delivery.request, delivery.id))
+    return int(delivery.request)
+
+
+def _finalize(book: Book, connection: Connection, wanted: Finalize) -> int:
+    delivery = _delivery(connection, wanted.delivery)
+    _move(book, connection, delivery, Event.FINALIZED, reference=wanted.reference)
+    note = f"{wanted.reference}: {wanted.reason}"
+    _audit(book, connection, wanted, (delivery.request, delivery.id), note)
+    return int(delivery.request)
+
+
+DO: Final[Mapping[type[Act], Callable[[Book, Connection, Any], int]]] = MappingProxyType(
+    {
+        Decide: _decide,
+        Cancel: _cancel,
+        Correct: _correct,
+        Retry: _retry,
+        Verify: _verify,
+        Finalize: _finalize,
+    }
+)
+
+
+def _request(connection: Connection, number: int) -> Row[Any]:
+    found = connection.execute(select(REQUESTS).where(REQUESTS.c.number == number).with_for_update()).first()
+    if found is None:
+        raise MissingError("no such request")
+    return found
+
+
+def _delivery(connection: Connection, delivery: int) -> Row[Any]:
+    found = connection.execute(select(DELIVERIES).where(DELIVERIES.c.id == delivery).with_for_update()).first()
+    if found is None:
+        raise MissingError("no such delivery")
+    return found
+
+
+def _move(book: Book, connection: Connection, delivery: Row[Any], event: Event, **values: Any) -> None:
+    """Move a delivery along its lifecycle; raises IllegalTransitionError where the table has no such row."""
+    now = book.now()
+    after = advance(State(delivery.state), event)
+    connection.execute(
+        update(DELIVERIES)
+        .where(DELIVERIES.c.id == delivery.id)
+        .values(state=after, next_at=now, updated_at=now, **values)
+    )
+
+
+def _revise(book: Book, connection: Connection, request: Row[Any], new: Mapping[str, Any], actor: str) -> None:
+    """Put new data in a request's body and keep the old body; the caller has validated them."""
+    was = {"request": request.number, "body": request.body, "actor": actor, "at": book.now()}
+    connection.execute(REVISIONS.insert(), was)
+    body = orjson.dumps({**orjson.loads(request.body), "data": new}).decode()
+    connection.execute(update(REQUESTS).where(REQUESTS.c.number == request.number).values(body=body))
+
+
+def _audit(book: Book, connection: Connection, wanted: Act, about: tuple[int, int | None], note: str = "") -> None:
+    """Write one line about a request, and perhaps one of its deliveries: what was done, by whom."""
+    number, delivery = about
+    connection.execute(
+        EVENTS.insert(),
+        {
+            "request": number,
+            "delivery": delivery,
+            "kind": type(wanted).__name__.lower(),
+            "actor": wanted.actor,
+            "stage": "",
+            "status": "",
+            "note": note,
+            "at": book.now(),
+        },
+    )

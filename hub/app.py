@@ -1,0 +1,146 @@
+"""The composition root: the one place where settings become a running hub."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import make_url
+
+from hub.access import Key, Keyring
+from hub.attachments import Attachments
+from hub.book import Book
+from hub.catalogue import Catalogue
+from hub.connector import Configured, Connector
+from hub.database import open_database, upgrade
+from hub.engine import Engine
+from hub.errors import ConfigurationError
+from hub.events import Announcer
+from hub.files import FolderStore
+from hub.inbox import Inbox
+from hub.keys import find_key
+from hub.ledger import Ledger
+from hub.owner import Owner
+from hub.policy import Policy
+from hub.settings import HOME, Settings, TargetSettings
+from hub.target import LiveTarget
+from hub.targets import Declared
+
+RESTARTS: Final = 3
+"""How often the engine is started again before the process ends, for its service manager to see."""
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Hub:
+    """A hub at work: what the API, the CLI and the monitors are handed."""
+
+    settings: Settings
+    catalogue: Catalogue
+    ledger: Ledger
+    targets: Mapping[str, LiveTarget]
+    engine: Engine
+    attachments: Attachments
+    inbox: Inbox
+    keyring: Keyring
+    announcer: Announcer
+    secret: bytes
+    failed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the engine could not be kept running: the process must end."""
+
+
+@asynccontextmanager
+async def open_hub(settings: Settings, *, serve: bool = True) -> AsyncIterator[Hub]:
+    """Open the ledger, connect the targets, and serve until the block ends; raises ConfigurationError."""
+    catalogue = Catalogue.read(HOME, *settings.homes)
+    live = {name: connect(catalogue, name, said) for name, said in settings.targets.items()}
+    database = open_database(settings.database)
+    upgrade(database)
+    secret = settings.secret()
+    callbacks = {name: said.callback for name, said in settings.front_ends.items() if said.callback}
+    ledger = Ledger(database, Book(catalogue, callbacks))
+    for target in live.values():
+        await ledger.declare(Declared(target.name, target.connector_name, target.policy))
+    announcer = Announcer()
+    attachments = Attachments(ledger, FolderStore(settings.files))
+    owner = Owner(Path(make_url(settings.database).database or "hub"))
+    engine = Engine(ledger, live, owner, attachments.files, announcer, sweep_every=settings.sweep_every)
+    inbox = Inbox(ledger, catalogue, attachments, announcer, wake=engine.wake, secret=secret)
+
+    async def key_by_prefix(prefix: str) -> Key | None:
+        return await ledger.read(find_key, prefix)
+
+    keyring = Keyring(key_by_prefix, secret, ledger.book.now)
+    hub = Hub(settings, catalogue, ledger, live, engine, attachments, inbox, keyring, announcer, secret)
+    attach_monitors(hub)
+    serving = asyncio.create_task(supervise(engine.run, hub.failed)) if serve else None
+    try:
+        yield hub
+    finally:
+        await engine.stop(settings.grace)
+        if serving:
+            serving.cancel()
+        for target in live.values():
+            await target.connector.close()
+        ledger.close()
+        owner.close()
+
+
+def connect(catalogue: Catalogue, name: str, said: TargetSettings) -> LiveTarget:
+    """Make a target from its settings; raises ConfigurationError naming the target."""
+    if said.connector not in catalogue.manifests:
+        known = ", ".join(sorted(catalogue.manifests))
+        raise ConfigurationError("hub.yaml", f"targets.{name}: no connector is called {said.connector!r} ({known})")
+    manifest = catalogue.manifests[said.connector]
+    offer = import_module(f"connectors.{said.connector}")
+    try:
+        connector: Connector = offer.connect(said.settings, catalogue.errors[said.connector])
+        policy = merge(manifest.policy, said.policy)
+    except ValueError as error:
+        raise ConfigurationError("hub.yaml", f"targets.{name}: {describe(error)}") from None
+    operations = connector.operations if isinstance(connector, Configured) else manifest.operations
+    return LiveTarget(name, said.connector, connector, policy, operations, manifest.stage)
+
+
+def merge(policy: Policy, over: Mapping[str, Any]) -> Policy:
+    """Lay a target's own policy over its connector's."""
+    return Policy.model_validate(policy.model_dump(exclude_unset=True) | dict(over))
+
+
+def describe(error: ValueError) -> str:
+    """Say what a settings class refused: field and expectation, never the value, which may be a secret."""
+    errors = getattr(error, "errors", None)
+    if errors is None:
+        return str(error)
+    first = errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def attach_monitors(hub: Hub) -> None:
+    """Hand the hub to everything registered under `hub.monitors`."""
+    for entry in entry_points(group="hub.monitors"):
+        attach: Callable[[Hub], None] = entry.load()
+        attach(hub)
+
+
+async def supervise(run: Callable[[], Awaitable[None]], failed: asyncio.Event) -> None:
+    """Keep `run` running: start it again when it fails, a few times, then say that it cannot be."""
+    for wait in [*(2.0**count for count in range(RESTARTS)), None]:
+        try:
+            await run()
+        except Exception as error:  # noqa: BLE001  # the process's edge: whatever it was, nothing is lost in the ledger
+            log.error("engine failed", error=type(error).__name__, restart_in=wait)  # noqa: TRY400  # texts may hold data
+            if wait is None:
+                failed.set()
+                return
+            await asyncio.sleep(wait)
+        else:
+            return

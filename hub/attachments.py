@@ -1,0 +1,84 @@
+"""Attachments: a file comes in before its request, lies in the store under its SHA-256, and goes out with a delivery."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from hub.connector import File
+from hub.files import Store, receive
+from hub.ledger import Ledger
+from hub.tables import Attachment
+
+ATTACHMENTS: Final[Any] = Attachment.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An attachment as the ledger knows it."""
+
+    id: str
+    front_end: str
+    request: int | None
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    created_at: int
+
+
+class Attachments:
+    """Receives files, finds them again, and hands them to connectors."""
+
+    def __init__(self, ledger: Ledger, store: Store) -> None:
+        self._ledger, self._store = ledger, store
+
+    async def receive(self, stream: AsyncIterator[bytes], name: str, front_end: str) -> Described:
+        """Keep an uploaded file and describe it in the ledger; raises Problem when it is not one we admit."""
+        stored = await receive(stream, name, self._store)
+        described = Described(
+            id=secrets.token_hex(16),
+            front_end=front_end,
+            request=None,
+            name=stored.name,
+            media_type=stored.media_type,
+            size=stored.size,
+            sha256=stored.sha256,
+            created_at=self._ledger.book.now(),
+        )
+        await self._ledger.write(_describe, described)
+        return described
+
+    async def find(self, ids: Collection[str]) -> list[Described]:
+        """Find attachments by id, in no order; those that do not exist are not there."""
+        return await self._ledger.read(_find, ids)
+
+    def open(self, described: Described) -> AsyncIterator[bytes]:
+        """Read a file, piece by piece."""
+        return self._store.open(described.sha256)
+
+    async def files(self, ids: Sequence[str]) -> tuple[File, ...]:
+        """Give attachments to a connector, in the order asked for."""
+        if not ids:
+            return ()
+        found = {one.id: one for one in await self.find(ids)}
+        return tuple(
+            File(one.name, one.media_type, one.size, one.sha256, partial(self._store.open, one.sha256))
+            for one in (found[wanted] for wanted in ids if wanted in found)
+        )
+
+
+def _describe(connection: Connection, described: Sequence[Described]) -> list[None]:
+    rows = [{name: getattr(one, name) for name in Described.__dataclass_fields__} for one in described]
+    connection.execute(ATTACHMENTS.insert(), rows)
+    return [None] * len(described)
+
+
+def _find(connection: Connection, ids: Collection[str]) -> list[Described]:
+    statement = select(ATTACHMENTS).where(ATTACHMENTS.c.id.in_(ids))
+    return [Described(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001  # its public name

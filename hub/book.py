@@ -1,0 +1,70 @@
+"""What the ledger's statements must know beside the rows: definitions by version, and who is called back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.catalogue import Catalogue, Definition
+from hub.errors import ConfigurationError
+from hub.model import Instant
+from hub.tables import DefinitionRow
+
+Clock = Callable[[], Instant]
+
+DEFINITIONS = DefinitionRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+
+
+def system_clock() -> Instant:
+    """Read this machine's clock."""
+    return Instant(time.time_ns() // 1_000_000)
+
+
+class Book:
+    """The catalogue of this installation, and every older definition that some request still needs."""
+
+    def __init__(
+        self, catalogue: Catalogue, callbacks: Mapping[str, str] | None = None, clock: Clock = system_clock
+    ) -> None:
+        self.catalogue, self.now = catalogue, clock
+        self.callbacks = dict(callbacks or {})
+        """Front end → the target that calls it back."""
+        self._definitions = {definition.version: definition for definition in catalogue.kinds.values()}
+        self._stored: set[str] = set()
+
+    def definition(self, connection: Connection, version: str) -> Definition:
+        """Give the definition a request is pinned to; raises ConfigurationError when the ledger lost it."""
+        if version not in self._definitions:
+            source = connection.scalar(select(DEFINITIONS.c.source).where(DEFINITIONS.c.version == version))
+            if source is None:
+                raise ConfigurationError("the ledger", f"no definition has the version {version}")
+            self._definitions[version] = Definition.compile(source)
+        return self._definitions[version]
+
+    def known(self, version: str) -> Definition:
+        """Give a definition that `definition` has given before."""
+        return self._definitions[version]
+
+    def keep(self, connection: Connection, version: str) -> None:
+        """Write a definition down before the first request is pinned to it."""
+        if version in self._stored:
+            return
+        definition = self._definitions[version]
+        row = {
+            "version": version,
+            "kind": definition.kind,
+            "source": definition.source,
+            "created_at": self.now(),
+        }
+        connection.execute(upsert(connection, DEFINITIONS).on_conflict_do_nothing(), row)
+        self._stored.add(version)
+
+
+def upsert(connection: Connection, table: Any) -> Any:
+    """Begin an INSERT … ON CONFLICT in the words of the connection's database."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)

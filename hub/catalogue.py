@@ -1,0 +1,162 @@
+"""Everything declared in files: connectors' manifests, kinds with their routes, mappings, and stages.
+
+What a request needs of all this is one *definition*: schema, route and mappings under one version, pinned to
+the request when it is accepted and kept in the ledger for as long as the request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema_rs
+import orjson
+from pydantic import Field
+
+from hub.errors import ConfigurationError
+from hub.manifest import ErrorTable, Manifest
+from hub.mapping import CompiledMapping
+from hub.model import Frozen
+from hub.routing import INTEGRATION_ERROR, Deliver, Notify, Route, RouteFile
+from hub.yamlfile import read_yaml
+
+CALLBACK_MAPPING: Final = "gru/etape"
+"""The mapping that writes every call-back to a front end."""
+
+
+class StageText(Frozen):
+    """What a citizen reads at a stage; `[numdemande]` and the like are filled in."""
+
+    message: str
+
+
+class StagesFile(Frozen):
+    """`routes/stages.yaml`: every stage that is not one connector's own, by its label."""
+
+    stages: dict[str, StageText]
+
+
+class TextsFile(Frozen):
+    """A kind's `texts.yaml`: its own words to citizens, by stage."""
+
+    messages: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One version of a kind: what is accepted, which way it goes, how it is written."""
+
+    version: str
+    kind: str
+    schema: dict[str, Any]
+    validator: jsonschema_rs.Draft202012Validator
+    route: Route
+    mappings: Mapping[str, CompiledMapping]
+    messages: Mapping[str, str]
+    source: str
+    """The definition's own text (JSON), from which `Definition.compile` makes it again."""
+
+    @classmethod
+    def compile(cls, source: str, place: str = "the ledger") -> Definition:
+        """Compile a definition from its text; raises ConfigurationError naming the file it came from."""
+        said = orjson.loads(source)
+        mappings = [CompiledMapping.read(f"mappings/{name}.yaml", text) for name, text in said["mappings"].items()]
+        route = Route(read_yaml(f"{place}/route.yaml", said["route"], RouteFile))
+        schema = _schema(f"{place}/schema.json", said["schema"])
+        return cls(
+            version=version_of(source),
+            kind=route.name,
+            schema=schema,
+            validator=jsonschema_rs.Draft202012Validator(schema, validate_formats=True),
+            route=route,
+            mappings={mapping.name: mapping for mapping in mappings},
+            messages=read_yaml(f"{place}/texts.yaml", said["texts"], TextsFile).messages,
+            source=source,
+        )
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What this installation knows: read once at start."""
+
+    manifests: Mapping[str, Manifest]
+    errors: Mapping[str, ErrorTable]
+    kinds: Mapping[str, Definition]
+    stages: Mapping[str, str]
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, *homes: Path) -> Catalogue:
+        """Read `connectors/`, `mappings/` and `routes/` under each home, the later ones adding to the first."""
+        manifests, errors = {}, {}
+        for folder in _folders(homes, "connectors/*/connector.toml"):
+            manifests[folder.name], errors[folder.name] = Manifest.read(folder), ErrorTable.read(folder)
+        texts = dict(_mapping_texts(homes))
+        stages: dict[str, str] = {}
+        kinds, folders = {}, {}
+        for home in homes:
+            file = home / "routes/stages.yaml"
+            if file.exists():
+                listed = read_yaml(file, file.read_text("utf-8"), StagesFile).stages
+                stages |= {label: text.message for label, text in listed.items()}
+        for folder in _folders(homes, "routes/*/route.yaml"):
+            definition = Definition.compile(_gather(folder, texts), str(folder))
+            kinds[definition.kind], folders[definition.kind] = definition, folder
+        return cls(manifests, errors, kinds, stages, folders)
+
+    def message(self, definition: Definition, stage: str) -> str:
+        """Give the citizen's sentence for a stage; an unknown stage says no more than that something failed."""
+        if stage in definition.messages:
+            return definition.messages[stage]
+        return self.stages.get(stage) or self.stages.get(INTEGRATION_ERROR, INTEGRATION_ERROR)
+
+
+def version_of(source: str) -> str:
+    """Name a definition by what it says: sixteen hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def _folders(homes: tuple[Path, ...], pattern: str) -> list[Path]:
+    return [file.parent for home in homes for file in sorted(home.glob(pattern))]
+
+
+def _mapping_texts(homes: tuple[Path, ...]) -> Iterator[tuple[str, str]]:
+    for home in homes:
+        for file in sorted((home / "mappings").glob("*/*.yaml")):
+            yield f"{file.parent.name}/{file.stem}", file.read_text("utf-8")
+
+
+def _gather(folder: Path, texts: Mapping[str, str]) -> str:
+    """Gather what one kind's definition says, in canonical JSON."""
+    route_file, schema_file, texts_file = folder / "route.yaml", folder / "schema.json", folder / "texts.yaml"
+    route_text = route_file.read_text("utf-8")
+    route = Route(read_yaml(route_file, route_text, RouteFile))
+    used = {step.using for step in route.named.values() if isinstance(step, Deliver | Notify)}
+    missing = sorted(used - texts.keys())
+    if missing:
+        raise ConfigurationError(route_file, f"no mapping is called {missing[0]!r} (mappings/{missing[0]}.yaml)")
+    if CALLBACK_MAPPING in texts:
+        used.add(CALLBACK_MAPPING)
+    if not schema_file.exists():
+        raise ConfigurationError(schema_file, "a kind needs a schema beside its route")
+    said = {
+        "route": route_text,
+        "schema": schema_file.read_text("utf-8"),
+        "texts": texts_file.read_text("utf-8") if texts_file.exists() else "messages: {}",
+        "mappings": {name: texts[name] for name in sorted(used)},
+    }
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _schema(file: str, text: str) -> dict[str, Any]:
+    try:
+        schema = orjson.loads(text)
+        jsonschema_rs.meta.validate(schema)
+    except orjson.JSONDecodeError as error:
+        raise ConfigurationError(file, error.msg, error.lineno) from None
+    except jsonschema_rs.ValidationError as error:
+        raise ConfigurationError(file, f"{'/'.join(map(str, error.instance_path))}: {error.message}") from None
+    return schema  # type: ignore[no-any-return]  # the meta-schema has just said that it is an object

@@ -1,0 +1,263 @@
+"""The statements that take deliveries in hand: claim under a lease and a fence, and commit the intent to send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, or_, select, text, update
+
+from hub.book import Book
+from hub.lifecycle import CLAIMABLE, FINAL, HELD, Event, State, advance
+from hub.model import Instant
+from hub.policy import Policy
+from hub.tables import READY, BreakerState, Delivery, Request, Target, among
+
+REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
+TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # likewise
+
+GRACE: Final = timedelta(seconds=30)
+"""A lease outlives the deadline of the call it covers by this much."""
+
+POISON_CLAIMS: Final = 5
+"""A delivery claimed this often without ever reaching its intent kills whoever maps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who wants how many deliveries of which target, and for how long."""
+
+    target: str
+    owner: str
+    limit: int
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery in hand: what it takes to map it, send it or ask about it, and to judge the answer."""
+
+    id: int
+    request: int
+    target: str
+    step: str
+    item: int
+    mapping: str
+    given: str
+    state: State
+    fence: int
+    claims: int
+    attempts: int
+    questions: int
+    absences: int
+    ever_uncertain: bool
+    if_absent: str
+    stage: str
+    sent_at: int
+    created_at: int
+    version: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A delivery in somebody's hands."""
+
+    id: int
+    owner: str
+    lease_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an order brought; `more` when only the target's limits kept it from bringing more."""
+
+    claims: Sequence[Claim] = ()
+    more: bool = False
+
+
+def claim(book: Book, connection: Connection, orders: Sequence[Order]) -> list[Taken]:
+    """Take due deliveries in hand for each order, as many as the target's switch, breaker and limits let through."""
+    return [_claim(book, connection, order) for order in orders]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A delivery about to be sent: whose it is, from when, and until when nobody else may touch it."""
+
+    delivery: int
+    fence: int
+    now: int
+    lease_until: int
+
+
+def intend(connection: Connection, batches: Sequence[Sequence[Intent]]) -> list[list[bool]]:
+    """Commit that these deliveries are about to be sent; False for one that is no longer in our hands."""
+    intents = [intent for batch in batches for intent in batch]
+    rows = [
+        {"b_id": intent.delivery, "b_fence": intent.fence, "b_now": intent.now, "b_lease": intent.lease_until}
+        for intent in intents
+    ]
+    ours = {(intent.delivery, intent.fence) for intent in intents}
+    if connection.execute(INTEND, rows).rowcount != len(rows):
+        sending = select(DELIVERIES.c.id, DELIVERIES.c.fence).where(
+            DELIVERIES.c.id.in_([intent.delivery for intent in intents]), DELIVERIES.c.state == State.SENDING
+        )
+        ours &= {(row.id, row.fence) for row in connection.execute(sending)}
+    return [[(intent.delivery, intent.fence) in ours for intent in batch] for batch in batches]
+
+
+INTEND: Final = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.id == bindparam("b_id"),
+        DELIVERIES.c.fence == bindparam("b_fence"),
+        DELIVERIES.c.state == State.CLAIMED,
+    )
+    .values(
+        state=advance(State.CLAIMED, Event.INTENDED),
+        sent_at=bindparam("b_now"),
+        updated_at=bindparam("b_now"),
+        lease_until=bindparam("b_lease"),
+        claims=0,
+    )
+)
+
+BEFORE: Final[Any] = DELIVERIES.alias("before")
+DUE: Final = (
+    select(DELIVERIES.c.id)
+    .where(
+        DELIVERIES.c.target == bindparam("b_target"),
+        text(among(READY)),
+        DELIVERIES.c.next_at <= bindparam("b_now"),
+        or_(
+            DELIVERIES.c.follows.is_(None),
+            ~exists().where(
+                and_(
+                    BEFORE.c.id == DELIVERIES.c.follows,
+                    BEFORE.c.state.not_in([*sorted(FINAL), State.PARKED]),
+                )
+            ),
+        ),
+    )
+    .order_by(DELIVERIES.c.next_at, DELIVERIES.c.id)
+    .limit(bindparam("b_limit"))
+    .with_for_update(skip_locked=True)
+)
+TAKE: Final = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id.in_(DUE.scalar_subquery()))
+    .values(
+        state=case(
+            *((DELIVERIES.c.state == state, advance(state, Event.CLAIMED)) for state in CLAIMABLE),
+        ),
+        owner=bindparam("b_owner"),
+        fence=DELIVERIES.c.fence + 1,
+        claims=DELIVERIES.c.claims + 1,
+        lease_until=bindparam("b_lease"),
+        updated_at=bindparam("b_now"),
+    )
+    .returning(*(DELIVERIES.c[name] for name in Claim.__dataclass_fields__ if name in DELIVERIES.c))
+)
+HELD_NOW: Final = select(func.count()).where(DELIVERIES.c.target == bindparam("b_target"), text(among(HELD)))
+
+
+def held(connection: Connection, me: str, now: int) -> list[Held]:
+    """List the deliveries in hands that may be gone: another owner's, or with a lease that is over."""
+    columns = DELIVERIES.c
+    statement = select(columns.id, columns.owner, columns.lease_until).where(
+        text(among(HELD)), or_(columns.owner != me, columns.lease_until < now)
+    )
+    return [Held(*row) for row in connection.execute(statement)]
+
+
+def look(book: Book, connection: Connection, deliveries: Sequence[int]) -> list[Claim]:
+    """See held deliveries as their holder saw them, to judge in its place."""
+    columns = [DELIVERIES.c[name] for name in Claim.__dataclass_fields__ if name in DELIVERIES.c]
+    rows = connection.execute(select(*columns).where(DELIVERIES.c.id.in_(deliveries), text(among(HELD)))).all()
+    return _with_requests(book, connection, rows)
+
+
+def _claim(book: Book, connection: Connection, order: Order) -> Taken:
+    now = book.now()
+    target = connection.execute(select(TARGETS).where(TARGETS.c.name == order.target).with_for_update()).one()
+    if _is_shut(target, order.policy, now):
+        return Taken()
+    limit = min(order.limit, _free(connection, target, order.policy, now))
+    if limit <= 0:
+        return Taken(more=True)
+    taken = connection.execute(
+        TAKE,
+        {
+            "b_target": order.target,
+            "b_now": now,
+            "b_limit": limit,
+            "b_owner": order.owner,
+            "b_lease": now + milliseconds(order.policy.deadline + GRACE),
+        },
+    ).all()
+    if taken:
+        _charge(connection, target, order.policy, now, len(taken))
+    return Taken(_with_requests(book, connection, taken), more=len(taken) == limit)
+
+
+def _is_shut(target: Row[Any], policy: Policy, now: int) -> bool:
+    """Say whether a person, the hour or the breaker keeps the target from being spoken to."""
+    cooling = target.breaker != BreakerState.CLOSED and now < target.opened_at + milliseconds(policy.breaker_cooldown)
+    return target.paused or cooling or policy.opening(Instant(now)) > now
+
+
+def _free(connection: Connection, target: Row[Any], policy: Policy, now: int) -> int:
+    """Say how many deliveries the target may be given beside those in hand; one alone tries a cooled breaker."""
+    held = connection.scalar(HELD_NOW, {"b_target": target.name}) or 0
+    if target.breaker != BreakerState.CLOSED:
+        return 1 - held
+    free = policy.concurrency - held
+    if policy.rate is not None:
+        free = min(free, int(_tokens(target, policy.rate, now)))
+    return int(free)
+
+
+def _tokens(target: Row[Any], rate: float, now: int) -> float:
+    """Fill the bucket: `rate` tokens a second, at most one second's worth, at least room for one."""
+    filled = target.tokens + rate * (now - target.tokens_at) / 1000
+    return float(min(filled, max(rate, 1.0)))
+
+
+def _charge(connection: Connection, target: Row[Any], policy: Policy, now: int, count: int) -> None:
+    """Take the tokens, and let a cooled breaker try one."""
+    values: dict[str, Any] = {}
+    if policy.rate is not None:
+        values = {"tokens": _tokens(target, policy.rate, now) - count, "tokens_at": now}
+    if target.breaker != BreakerState.CLOSED:
+        values["breaker"] = BreakerState.HALF_OPEN
+    if values:
+        connection.execute(update(TARGETS).where(TARGETS.c.name == target.name).values(**values))
+
+
+def _with_requests(book: Book, connection: Connection, taken: Sequence[Row[Any]]) -> list[Claim]:
+    if not taken:
+        return []
+    columns = REQUESTS.c
+    wanted = select(columns.number, columns.version, columns.body).where(
+        columns.number.in_({row.request for row in taken})
+    )
+    requests = {row.number: row for row in connection.execute(wanted)}
+    for version in {row.version for row in requests.values()}:
+        book.definition(connection, version)
+    return [
+        Claim(
+            **{**row._mapping, "state": State(row.state)},  # noqa: SLF001  # SQLAlchemy's public name for it
+            version=requests[row.request].version,
+            body=requests[row.request].body,
+        )
+        for row in taken
+    ]
+
+
+def milliseconds(span: timedelta) -> int:
+    """Count a duration in the ledger's unit."""
+    return int(span.total_seconds() * 1000)

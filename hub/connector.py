@@ -1,0 +1,182 @@
+"""The contract between the hub and a connector: three verbs, and the values that pass between them.
+
+A connector is a folder `connectors/<name>/` whose package offers `connect(settings, errors)`, and whose
+module `sandbox` offers a class `Sandbox`: a real server on a loopback port that speaks the real protocol.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, Protocol, runtime_checkable
+
+import orjson
+
+from hub.errors import UncertainError
+from hub.manifest import ErrorTable, Operation
+from hub.model import DeliveryKey, Frozen, Verdict
+
+KEEP_BYTES: Final = 64 * 1024
+"""How much of one message, or of one answer, an attempt keeps."""
+
+
+class Deadline:
+    """One absolute moment, on the monotonic clock, by which a whole call must have ended."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self, within: timedelta) -> None:
+        self._at = time.monotonic() + within.total_seconds()
+
+    @property
+    def left(self) -> float:
+        """Seconds left; never negative."""
+        return max(0.0, self._at - time.monotonic())
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What was said on the wire during one attempt: the evidence, kept in the ledger and shown to nobody else."""
+
+    sent: bytes = b""
+    answered: bytes = b""
+    http_status: int | None = None
+    fault: str = ""
+
+    def wrote(self, message: bytes) -> None:
+        """Keep what is about to be sent."""
+        self.sent = message[:KEEP_BYTES]
+
+    def read(self, answer: bytes, http_status: int | None = None, fault: str = "") -> None:
+        """Keep what came back."""
+        self.answered, self.http_status, self.fault = answer[:KEEP_BYTES], http_status, fault
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attachment a connector may send: its description, and how to read it."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    read: Callable[[], AsyncIterator[bytes]]
+
+
+@dataclass(slots=True)
+class Outbound:
+    """One message for one target: what the mapping wrote, under the key that never changes.
+
+    `body` is JSON text in UTF-8, the mapping's output; `fields` is the same, parsed once when asked for.
+    """
+
+    key: DeliveryKey
+    operation: str
+    body: bytes
+    deadline: Deadline
+    files: tuple[File, ...] = ()
+    exchange: Exchange = field(default_factory=Exchange)
+    _fields: Any = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The mapping's output as a dict."""
+        if self._fields is None:
+            self._fields = orjson.loads(self.body)
+        return self._fields  # type: ignore[no-any-return]  # parsed JSON, an object by the mapping's contract
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the target gave back: its own reference, and what else is worth keeping (no personal data)."""
+
+    reference: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class DifferentError(UncertainError):
+    """The target has our key, but with another content: a person must look."""
+
+
+class Connector(Protocol):
+    """One target: three verbs, no state between calls but open connections.
+
+    Each verb ends within `message.deadline`, raises only DeliveryError, and keeps in `message.exchange`
+    what it wrote and read.
+    """
+
+    async def deliver(self, message: Outbound) -> Receipt:
+        """Hand the message over; a Receipt means that the target has taken it."""
+        ...
+
+    async def look_up(self, message: Outbound) -> Receipt | None:
+        """Ask whether the target has `message.key`; None when it says that it has not.
+
+        Raises UncertainError when it cannot say, DifferentError when it has the key with another content.
+        """
+        ...
+
+    async def probe(self, deadline: Deadline) -> None:
+        """Find out whether the target is up and knows us, changing nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class Configured(Protocol):
+    """A connector whose operations come from its target's settings instead of its manifest (`rest`)."""
+
+    operations: Mapping[str, Operation]
+
+
+Connect = Callable[[Mapping[str, Any], ErrorTable], Connector]
+"""What a connector's package offers as `connect`: settings are validated there, unknown ones refused."""
+
+
+class Fault(Frozen):
+    """One way a target may fail, as its sandbox can play it and the exam expects it to be understood."""
+
+    title: str
+    verdict: Verdict
+    taken: bool = False
+    """Whether the sandbox has the message although it failed to say so."""
+
+
+class Sandbox(Protocol):
+    """A target's stand-in: a real server on a loopback port, speaking the real protocol, that can be broken."""
+
+    menu: Mapping[str, Fault]
+
+    async def start(self) -> None:
+        """Listen on a free loopback port."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of the port."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Say how a connector reaches this sandbox: what `connect` takes."""
+        ...
+
+    def break_with(self, fault: str, times: int = 1) -> None:
+        """Play `fault` for the next `times` deliveries; for ever when negative."""
+        ...
+
+    def mend(self) -> None:
+        """Play no fault any more."""
+        ...
+
+    def taken(self) -> Counter[str]:
+        """Count how often each of our keys was taken."""
+        ...
+
+    def sample(self, operation: str) -> dict[str, Any]:
+        """Give a message this operation accepts, as a mapping would have written it."""
+        ...

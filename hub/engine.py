@@ -1,0 +1,334 @@
+"""The engine: claims what is due, maps it, commits the intent, sends it, and records what came of it.
+
+One event loop, hundreds of deliveries in flight; the ledger decides everything, so any number of engines may
+run beside each other. The order claim → map → intent → fresh? → send → record is what makes a crash harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+import orjson
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from hub import claims, targets
+from hub.claims import GRACE, POISON_CLAIMS, Claim, Intent, Order, milliseconds
+from hub.connector import Deadline, Exchange, File, Outbound, Receipt
+from hub.errors import DeliveryError, MappingError, UncertainError
+from hub.events import Announcer, Attempted, Staged, Swept
+from hub.judgement import Case, Ruling, judge_asking, judge_sending
+from hub.ledger import Ledger
+from hub.lifecycle import Event, State
+from hub.manifest import Operation
+from hub.model import Effect, Instant
+from hub.owner import Owner
+from hub.records import Outcome, Recorded
+from hub.routing import CALLBACK
+from hub.settlement import key_of
+from hub.target import LiveTarget
+
+FRESH_FOR: Final = 2.0
+"""Seconds after the intent within which the first byte must leave: a process that was frozen does not send."""
+
+FEW: Final = 4
+"""So few mappings are written at once rather than in a thread."""
+
+NO_FILES: Final = '"attachments":[]'
+"""How a body without attachments reads: the hub wrote it, in one way only."""
+
+SOON: Final = timedelta(seconds=60)
+"""A delivery due sooner than this is awaited; the sweep finds the others."""
+
+Files = Callable[[Sequence[str]], Awaitable[tuple[File, ...]]]
+"""Finds attachments by id."""
+
+STUBBORNLY: Final = AsyncRetrying(
+    retry=retry_if_exception_type(SQLAlchemyError), wait=wait_fixed(0.5), stop=stop_after_delay(120), reraise=True
+)
+"""How an outcome is written down while the disk is full: what it cannot write, the lease turns into a question."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A claim with its message written, ready to be sent or asked about."""
+
+    claim: Claim
+    operation: Operation
+    name: str
+    body: bytes
+    files: tuple[File, ...] = ()
+
+
+@dataclass(slots=True)
+class Trial:
+    """One try under way: when it began, on both clocks, and what was said."""
+
+    started: int
+    exchange: Exchange | None = None
+    counts: bool = True
+    began: float = field(default_factory=time.perf_counter)
+
+
+class Engine:
+    """Serves every target of this process until it is stopped."""
+
+    def __init__(  # noqa: PLR0913  # the composition root hands it everything it works with
+        self,
+        ledger: Ledger,
+        live: Mapping[str, LiveTarget],
+        owner: Owner,
+        files: Files,
+        announce: Announcer,
+        *,
+        sweep_every: timedelta = timedelta(seconds=1),
+    ) -> None:
+        self._ledger, self._live, self._owner = ledger, dict(live), owner
+        self._files, self._announce = files, announce
+        self._sweep_every = sweep_every.total_seconds()
+        self._look = partial(claims.look, ledger.book)
+        self._hot: set[str] = set()
+        self._more: set[str] = set()
+        self._woken = asyncio.Event()
+        self._in_hand: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.last_tick = time.monotonic()
+
+    def wake(self, names: Iterable[str]) -> None:
+        """Say that these targets have work."""
+        self._hot |= self._live.keys() & set(names)
+        if self._hot:
+            self._woken.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`; both loops are restarted by the supervisor when they fail."""
+        await asyncio.gather(self._serve(), self._sweep())
+
+    async def stop(self, grace: timedelta = timedelta(seconds=30)) -> None:
+        """Take nothing more in hand, and let what is under way end."""
+        self._stopping = True
+        self._woken.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+
+    async def _serve(self) -> None:
+        while not self._stopping:
+            await self._woken.wait()
+            self._woken.clear()
+            hot, self._hot = self._hot, set()
+            await asyncio.gather(*(self._take(self._live[name]) for name in sorted(hot)))
+
+    async def _take(self, target: LiveTarget) -> None:
+        """Claim what the target may be given, and set to work on it."""
+        if self._stopping:
+            return
+        order = Order(target.name, self._owner.name, target.policy.concurrency, target.policy)
+        taken = await self._ledger.claim(order)
+        (self._more.add if taken.more else self._more.discard)(target.name)
+        if taken.claims:
+            self._in_hand |= {claim.id for claim in taken.claims}
+            self._spawn(self._work(target, taken.claims))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, target: LiveTarget, taken: Sequence[Claim]) -> None:
+        """Map a batch, commit its intent in one go, then send and ask all of it at once."""
+        prepared = await self._prepare(target, taken)
+        sends = [one for one in prepared if one.claim.state is State.CLAIMED]
+        asks = [one for one in prepared if one.claim.state is State.ASKING]
+        for one in asks:
+            self._spawn(self._ask(target, one))
+        if not sends:
+            return
+        deadlines, now = {}, self._ledger.book.now()
+        intents = []
+        for one in sends:
+            within = one.operation.deadline or target.policy.deadline
+            deadlines[one.claim.id] = Deadline(within)
+            lease = now + milliseconds(within + GRACE)
+            intents.append(Intent(one.claim.id, one.claim.fence, now, lease))
+        asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+        ours = await self._ledger.intend(intents)
+        for one, mine in zip(sends, ours, strict=True):
+            if mine:
+                one.claim = replace(one.claim, state=State.SENDING, sent_at=now)
+                self._spawn(self._send(target, one, deadlines[one.claim.id], asked_at))
+            else:
+                self._in_hand.discard(one.claim.id)
+
+    async def _prepare(self, target: LiveTarget, taken: Sequence[Claim]) -> list[Prepared]:
+        if len(taken) <= FEW:
+            written = [self._write(target, claim) for claim in taken]
+        else:
+            written = await asyncio.to_thread(lambda: [self._write(target, claim) for claim in taken])
+        prepared = []
+        for claim, result in zip(taken, written, strict=True):
+            if isinstance(result, Prepared):
+                if NO_FILES not in claim.body:
+                    result.files = await self._files(self._file_ids(claim))
+                prepared.append(result)
+            else:
+                self._spawn(self._give_up(target, claim, result))
+        return prepared
+
+    def _write(self, target: LiveTarget, claim: Claim) -> Prepared | Ruling:
+        """Write one message; a mapping that fails, or a payload that keeps killing, goes to a person."""
+        if claim.claims > POISON_CLAIMS:
+            return Ruling(Event.GIVEN_UP, "poison", uncertain=claim.ever_uncertain)
+        mapping = self._ledger.book.known(claim.version).mappings[claim.mapping]
+        operation = target.operations.get(mapping.operation)
+        if operation is None:
+            return Ruling(Event.GIVEN_UP, "no_such_operation", uncertain=claim.ever_uncertain)
+        try:
+            body = mapping.write(claim.body, self._bindings(claim))
+        except MappingError:
+            return Ruling(Event.GIVEN_UP, "mapping", uncertain=claim.ever_uncertain)
+        return Prepared(claim, operation, mapping.operation, body)
+
+    def _bindings(self, claim: Claim) -> dict[str, Any]:
+        bindings: dict[str, Any] = {"key": key_of(claim.id)}
+        if claim.given:
+            bindings |= orjson.loads(claim.given)
+        route = self._ledger.book.known(claim.version).route
+        step = route.named.get(claim.step)
+        if step is not None and getattr(step, "for_each", None):
+            items = route.items(step, orjson.loads(claim.body))  # type: ignore[arg-type]  # it has a for_each
+            if claim.item >= len(items):
+                raise MappingError(claim.mapping, ("for_each",))
+            bindings["item"] = items[claim.item]
+        return bindings
+
+    def _file_ids(self, claim: Claim) -> list[str]:
+        mapping = self._ledger.book.known(claim.version).mappings[claim.mapping]
+        return mapping.attachments(orjson.loads(claim.body), {"key": key_of(claim.id)})
+
+    async def _send(self, target: LiveTarget, one: Prepared, deadline: Deadline, asked_at: float) -> None:
+        """Send one message, unless this process was frozen since its intent: then nothing was sent, and we know it."""
+        message = self._message(one, deadline)
+        trial = Trial(self._ledger.book.now(), message.exchange)
+        if time.clock_gettime(time.CLOCK_BOOTTIME) - asked_at > FRESH_FOR:
+            ruling = Ruling(Event.DEFERRED, "stalled", next_at=trial.started, uncertain=one.claim.ever_uncertain)
+            trial.counts = False
+            await self._record(target, one, ruling, trial)
+            return
+        answer = await self._call(target.connector.deliver(message), deadline)
+        ruling = judge_sending(self._case(target, one), answer or UncertainError("no_receipt"))
+        await self._record(target, one, ruling, trial)
+
+    async def _ask(self, target: LiveTarget, one: Prepared) -> None:
+        """Ask the target whether it has one delivery."""
+        deadline = Deadline(one.operation.deadline or target.policy.deadline)
+        message = self._message(one, deadline)
+        trial = Trial(self._ledger.book.now(), message.exchange)
+        answer = await self._call(target.connector.look_up(message), deadline)
+        ruling = judge_asking(self._case(target, one), answer)
+        await self._record(target, one, ruling, trial)
+
+    async def _call(self, call: Awaitable[Receipt | None], deadline: Deadline) -> Receipt | DeliveryError | None:
+        """Let a connector speak, and understand whatever comes of it: what nobody foresaw is uncertain."""
+        try:
+            return await asyncio.wait_for(call, deadline.left or 0.001)
+        except DeliveryError as error:
+            return error
+        except TimeoutError:
+            return UncertainError("timeout")
+        except Exception as error:  # noqa: BLE001  # the worker's edge: a connector's bug must not stop the engine
+            log.error("connector failed", error=type(error).__name__)  # noqa: TRY400  # its text may hold what was sent
+            return UncertainError("connector_bug")
+
+    def _message(self, one: Prepared, deadline: Deadline) -> Outbound:
+        return Outbound(key_of(one.claim.id), one.name, one.body, deadline, one.files)
+
+    def _case(self, target: LiveTarget, one: Prepared) -> Case:
+        return Case(one.claim, one.operation, target.policy, Instant(self._ledger.book.now()))
+
+    async def _give_up(self, target: LiveTarget, claim: Claim, ruling: Ruling) -> None:
+        one = Prepared(claim, NOTHING_DONE, claim.mapping, b"")
+        await self._record(target, one, ruling, Trial(self._ledger.book.now(), counts=False))
+
+    async def _record(self, target: LiveTarget, one: Prepared, ruling: Ruling, trial: Trial) -> None:
+        """Write down what came of a claim, for as long as it takes: only this process knows it."""
+        if ruling.event in {Event.GIVEN_UP, Event.REFUSED}:
+            ruling = replace(ruling, stage=target.stage_of(ruling.code, ruling.stage))
+        seconds = time.perf_counter() - trial.began
+        now = self._ledger.book.now()
+        outcome = Outcome(one.claim, ruling, target.policy, trial.started, now, trial.exchange, trial.counts)
+        try:
+            recorded: Recorded = await STUBBORNLY(self._ledger.record, outcome)
+        finally:
+            self._in_hand.discard(one.claim.id)
+        asked = one.claim.state is State.ASKING
+        self._announce(Attempted(target.name, one.name, asked, ruling.event, ruling.code, seconds, recorded.late))
+        self._after(target, recorded, ruling, one.claim.step)
+
+    def _after(self, target: LiveTarget, recorded: Recorded, ruling: Ruling, step: str) -> None:
+        """Pass on what recording led to, and come back to the target when it is time."""
+        for change in recorded.settled.stages:
+            self._announce(Staged(change.kind, change.stage))
+        wait = max(0, ruling.next_at - self._ledger.book.now()) if ruling.next_at else 0
+        if ruling.next_at and wait < milliseconds(SOON):
+            asyncio.get_running_loop().call_later(wait / 1000, self.wake, (target.name,))
+        self.wake(recorded.settled.targets)
+        if target.name in self._more or step == CALLBACK:
+            self.wake((target.name,))
+
+    async def _sweep(self) -> None:
+        """Find what nobody announced: due retries, and claims whose owner died or overran its lease."""
+        while not self._stopping:
+            now = self._ledger.book.now()
+            self.wake(await self._ledger.read(targets.due, now))
+            held = await self._ledger.read(claims.held, self._owner.name, now)
+            gone = [one.id for one in held if self._is_gone(one, now)]
+            if gone:
+                for claim in await self._ledger.read(self._look, gone):
+                    await self._take_back(claim)
+            self.last_tick = time.monotonic()
+            await asyncio.sleep(self._sweep_every)
+
+    def _is_gone(self, held: claims.Held, now: int) -> bool:
+        """Say whether nobody works on it: its owner is dead, or it is ours and forgotten."""
+        if held.owner == self._owner.name:
+            return held.lease_until < now and held.id not in self._in_hand
+        return not self._owner.is_alive(held.owner)
+
+    async def _take_back(self, claim: Claim) -> None:
+        """Put a dead owner's delivery where it belongs: never back in the queue once its intent was committed."""
+        target = self._live.get(claim.target)
+        if target is None:
+            return
+        mapping = self._ledger.book.known(claim.version).mappings[claim.mapping]
+        operation = target.operations.get(mapping.operation, NOTHING_DONE)
+        one = Prepared(claim, operation, mapping.operation, b"")
+        if claim.state is State.SENDING:
+            ruling = judge_sending(self._case(target, one), UncertainError("owner_lost"))
+            ruling = replace(ruling, well=True)
+        else:
+            ruling = Ruling(
+                Event.RELEASED,
+                "owner_lost",
+                claim.stage,
+                self._ledger.book.now(),
+                uncertain=claim.ever_uncertain,
+                if_absent=claim.if_absent,
+            )
+        self._announce(Swept(target.name))
+        sent = claim.state is State.SENDING
+        trial = Trial(self._ledger.book.now(), Exchange() if sent else None, counts=sent)
+        await self._record(target, one, ruling, trial)
+
+
+NOTHING_DONE: Final = Operation(title="", effect=Effect.ONCE)
+"""What stands for an operation that a target no longer has."""

@@ -1,0 +1,301 @@
+"""Attachments: received in a stream, told by their bytes, kept by their SHA-256, given back under a safe name."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import mmap
+import os
+import re
+import secrets
+import time
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import quote
+
+from hub.problems import Problem, ProblemType
+
+LARGEST_FILE: Final = 10 * 1024 * 1024
+MOST_PIXELS: Final = 100_000_000
+LONGEST_NAME: Final = 100
+PIECE: Final = 256 * 1024
+ABANDONED: Final = timedelta(hours=1)
+
+MOST_PARTS: Final = 20_000
+"""More segments or chunks than any camera or scanner writes in ten megabytes."""
+
+PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+JPEG_START: Final = b"\xff\xd8\xff"
+JPEG_END: Final = 0xD9
+JPEG_MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+"""A marker that is neither stuffing nor a restart, ITU-T T.81 table B.1."""
+
+JPEG_SIZES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""The markers of a frame header: SOF0 to SOF15."""
+
+FORBIDDEN_IN_NAMES: Final = re.compile(r'[<>:"|?*;\s]+')
+HIDDEN: Final = frozenset({"Cc", "Cf", "Co", "Cs"})
+"""Unicode categories that show nothing: controls, direction marks, private use, surrogates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file the store holds: its safe name, what it really is, its size in bytes, its SHA-256 in hex."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+
+
+class Store(Protocol):
+    """Where files are kept, under their SHA-256; a content put twice is kept once."""
+
+    arrivals: Path
+    """A local folder where a file is written before it is known to be good."""
+
+    async def put(self, arrival: Path, sha256: str) -> None:
+        """Keep a local file, durably, and take it away from the arrivals."""
+        ...
+
+    def open(self, sha256: str) -> AsyncIterator[bytes]:
+        """Read a file in pieces; raises FileNotFoundError."""
+        ...
+
+    async def delete(self, sha256: str) -> None:
+        """Forget a content, whether or not it is there; the caller knows that nobody needs it any more."""
+        ...
+
+    async def exists(self, sha256: str) -> bool:
+        """Say whether a content is there."""
+        ...
+
+
+class FolderStore:
+    """A store in a local folder: `root/ab/cd/abcd…`, written aside, synced, then renamed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.arrivals = root / "arrivals"
+        self.arrivals.mkdir(parents=True, exist_ok=True)
+        self._forget_abandoned()
+
+    async def put(self, arrival: Path, sha256: str) -> None:
+        """Sync the file, rename it into place, sync the folders that name it."""
+        await asyncio.to_thread(self._put, arrival, self._path(sha256))
+
+    async def open(self, sha256: str) -> AsyncIterator[bytes]:
+        """Read in pieces of 256 KiB, off the event loop."""
+        file = await asyncio.to_thread(self._path(sha256).open, "rb")
+        try:
+            while piece := await asyncio.to_thread(file.read, PIECE):
+                yield piece
+        finally:
+            file.close()
+
+    async def delete(self, sha256: str) -> None:
+        """Unlink the file."""
+        await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
+
+    async def exists(self, sha256: str) -> bool:
+        """Look for the file."""
+        return await asyncio.to_thread(self._path(sha256).is_file)
+
+    def _path(self, sha256: str) -> Path:
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise ValueError("not a SHA-256")
+        return self._root / sha256[:2] / sha256[2:4] / sha256
+
+    def _put(self, arrival: Path, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _sync(arrival)
+        arrival.replace(place)
+        for folder in (place.parent, place.parent.parent, self._root):
+            _sync(folder)
+
+    def _forget_abandoned(self) -> None:
+        """Remove what a process that died left half received."""
+        oldest = time.time() - ABANDONED.total_seconds()
+        for arrival in self.arrivals.iterdir():
+            with suppress(FileNotFoundError):
+                if arrival.stat().st_mtime < oldest:
+                    arrival.unlink()
+
+
+async def receive(stream: AsyncIterator[bytes], declared_name: str, store: Store) -> Stored:
+    """Receive a file and keep it, or keep nothing of it.
+
+    Raises Problem 413 beyond 10 MB, 415 when the bytes are no JPEG, PNG or PDF or not what the name says,
+    422 when the file is empty, truncated, hides something after its end, or is too large an image.
+    """
+    name = safe_name(declared_name)
+    announced = MEDIA_TYPES.get(Path(name).suffix.lower())
+    if announced is None:
+        raise _not_admitted()
+    arrival = store.arrivals / secrets.token_hex(16)
+    try:
+        size, sha256 = await _write(stream, arrival)
+        if await asyncio.to_thread(recognize, arrival) != announced:
+            raise _not_admitted()
+        await store.put(arrival, sha256)
+    finally:
+        await asyncio.to_thread(arrival.unlink, missing_ok=True)
+    return Stored(name, announced, size, sha256)
+
+
+def recognize(path: Path) -> str:
+    """Tell a file's media type by its bytes and check that it is whole; raises Problem 415 or 422."""
+    if path.stat().st_size == 0:
+        raise _refused("Le fichier est vide.")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for signature, (media_type, check) in KINDS.items():
+            if content[: len(signature)] == signature:
+                check(content)
+                return media_type
+    raise _not_admitted()
+
+
+def safe_name(declared: str) -> str:
+    """Make a download name of what a caller said: no folder, nothing invisible, at most 100 characters."""
+    shown = "".join(
+        character
+        for character in unicodedata.normalize("NFC", re.split(r"[/\\]", declared)[-1])
+        if unicodedata.category(character) not in HIDDEN or character.isspace()
+    )
+    name = FORBIDDEN_IN_NAMES.sub("_", shown.strip()).lstrip("._") or "fichier"
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122  # a name, not a path
+    return stem[: LONGEST_NAME - len(suffix)] + suffix if len(suffix) < LONGEST_NAME else name[:LONGEST_NAME]
+
+
+def content_disposition(name: str) -> str:
+    """Write the header that makes a browser save a file under `name` (RFC 6266), in ASCII and in UTF-8."""
+    safe = safe_name(name)
+    plain = unicodedata.normalize("NFKD", safe).encode("ascii", "ignore").decode().lstrip(".") or "fichier"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"
+
+
+async def _write(stream: AsyncIterator[bytes], arrival: Path) -> tuple[int, str]:
+    """Write a stream aside; give its size and its SHA-256."""
+    size, digest = 0, hashlib.sha256()
+    file = await asyncio.to_thread(arrival.open, "xb")
+    try:
+        async for piece in stream:
+            size += len(piece)
+            if size > LARGEST_FILE:
+                raise Problem(ProblemType.TOO_LARGE, "Un fichier pèse au plus 10 Mo.")
+            digest.update(piece)
+            await asyncio.to_thread(file.write, piece)
+    finally:
+        await asyncio.to_thread(file.close)
+    return size, digest.hexdigest()
+
+
+def _check_pdf(content: mmap.mmap) -> None:
+    end = content.rfind(b"%%EOF", max(0, len(content) - 1024))
+    if end < 0:
+        raise _damaged()
+    if content[end + 5 :].strip(b"\0\t\n\f\r "):
+        raise _hiding()
+
+
+def _check_png(content: mmap.mmap) -> None:
+    """Walk the chunks (ISO/IEC 15948 §5.3): length, type, content, CRC, from IHDR to IEND."""
+    position = len(PNG_SIGNATURE)
+    if content[position + 4 : position + 8] != b"IHDR":
+        raise _damaged()
+    _check_pixels(content[position + 8 : position + 12], content[position + 12 : position + 16])
+    for _ in range(MOST_PARTS):
+        ends = content[position + 4 : position + 8] == b"IEND"
+        position += 12 + int.from_bytes(content[position : position + 4], "big")
+        if ends or position >= len(content):
+            return _check_end(content, position if ends else len(content) + 1)
+    raise _damaged()
+
+
+def _check_jpeg(content: mmap.mmap) -> None:
+    """Walk the image, and those that phones put after it (previews, HDR gain maps); nothing else may follow."""
+    end, sized = 0, False
+    for marker, position in islice(_jpeg_markers(content), MOST_PARTS):
+        if marker in JPEG_SIZES:
+            _check_pixels(content[position + 5 : position + 7], content[position + 3 : position + 5])
+            sized = True
+        end = position
+    if not sized:
+        raise _damaged()
+    _check_end(content, end)
+
+
+def _jpeg_markers(content: mmap.mmap) -> Iterator[tuple[int, int]]:
+    """Give each marker and where its content starts, up to the last image's end (ITU-T T.81 annex B)."""
+    position = 2
+    while found := JPEG_MARKER.search(content, position):
+        marker, position = found[0][1], found.end()
+        yield marker, position
+        if marker != JPEG_END:
+            position += int.from_bytes(content[position : position + 2], "big")
+        elif content[position : position + 3] == JPEG_START:
+            position += 2
+        else:
+            return
+    raise _damaged()
+
+
+def _check_pixels(width: bytes, height: bytes) -> None:
+    if not 0 < int.from_bytes(width, "big") * int.from_bytes(height, "big") <= MOST_PIXELS:
+        raise _refused("L'image compte plus de 100 millions de pixels, ou aucun.")
+
+
+def _check_end(content: mmap.mmap, end: int) -> None:
+    if end > len(content):
+        raise _damaged()
+    if end < len(content):
+        raise _hiding()
+
+
+def _not_admitted() -> Problem:
+    return Problem(
+        ProblemType.UNSUPPORTED_MEDIA_TYPE,
+        "Seuls sont admis les fichiers jpg, jpeg, png et pdf qui sont bien ce que dit leur nom.",
+    )
+
+
+def _refused(reason: str) -> Problem:
+    return Problem(ProblemType.FILE_REFUSED, reason)
+
+
+def _damaged() -> Problem:
+    return _refused("Le fichier est incomplet ou abîmé.")
+
+
+def _hiding() -> Problem:
+    return _refused("Le fichier contient des données après sa fin.")
+
+
+def _sync(path: Path) -> None:
+    """Push a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+KINDS: Final[Mapping[bytes, tuple[str, Callable[[mmap.mmap], None]]]] = {
+    b"%PDF-": ("application/pdf", _check_pdf),
+    PNG_SIGNATURE: ("image/png", _check_png),
+    JPEG_START: ("image/jpeg", _check_jpeg),
+}
+"""How each admitted type starts, and what makes it whole."""
+
+MEDIA_TYPES: Final[Mapping[str, str]] = {
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+}

@@ -1,0 +1,145 @@
+"""The inbox: what a front end submits becomes a request on disk, or a refusal that names the field."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from hub.access import Principal, Scope, allow, blind, require
+from hub.attachments import Attachments
+from hub.catalogue import Catalogue, Definition
+from hub.errors import MappingError
+from hub.events import Accepted, Announcer
+from hub.gate import validate_data, validate_envelope
+from hub.intake import Acceptance, Arrival
+from hub.ledger import Ledger
+from hub.model import Submission
+from hub.problems import Problem, ProblemType
+from hub.words import FieldError
+
+LONGEST_KEY: Final = 255
+
+Wake = Callable[[Iterable[str]], None]
+
+
+class Inbox:
+    """Takes submissions in: valid, numbered, routed, and durable before anybody is told so."""
+
+    def __init__(  # noqa: PLR0913  # the composition root hands it everything it works with
+        self,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        attachments: Attachments,
+        announce: Announcer,
+        *,
+        wake: Wake,
+        secret: bytes,
+    ) -> None:
+        self._ledger, self._catalogue, self._attachments = ledger, catalogue, attachments
+        self._announce, self._wake, self._secret = announce, wake, secret
+
+    async def submit(self, principal: Principal, key: str, raw: Any) -> Acceptance:
+        """Accept one request.
+
+        Raises Problem 403, 422 and, through the ledger, KeyReusedError, ReferenceTakenError or SQLAlchemyError
+        (nothing was stored).
+        """
+        require(principal, Scope.SUBMIT)
+        submission = validate_envelope(raw)
+        definition = self.definition(submission.kind)
+        allow(principal, submission.kind, submission.site)
+        validate_data(definition.validator, definition.schema, raw["data"])
+        if submission.attachments:
+            await self._check_attachments(principal, submission.attachments)
+        arrival = await self._arrival(principal, key, raw, submission, definition)
+        acceptance = await self._ledger.accept(arrival)
+        self._announce(Accepted(arrival.kind, acceptance.replayed))
+        if not acceptance.replayed:
+            self._wake({plan.target for plan in arrival.progress.planned})
+        return acceptance
+
+    def definition(self, kind: str) -> Definition:
+        """Give the current definition of a kind; raises Problem 422 that names the field."""
+        try:
+            return self._catalogue.kinds[kind]
+        except KeyError:
+            unknown = FieldError("/kind", "Type de démarche", "ce type de démarche n'existe pas")
+            raise Problem(ProblemType.INVALID, errors=[unknown]) from None
+
+    async def _check_attachments(self, principal: Principal, ids: list[str]) -> None:
+        """Refuse files that are not there, not this front end's, or already another request's."""
+        found = {
+            one.id
+            for one in await self._attachments.find(ids)
+            if one.front_end == principal.front_end and one.request is None
+        }
+        errors = [
+            FieldError(f"/attachments/{index}", "Pièces jointes", "cette pièce jointe n'existe pas ou a déjà servi")
+            for index, wanted in enumerate(ids)
+            if wanted not in found
+        ]
+        if errors:
+            raise Problem(ProblemType.INVALID, errors=errors)
+
+    async def _arrival(
+        self, principal: Principal, key: str, raw: Any, submission: Submission, definition: Definition
+    ) -> Arrival:
+        now = self._ledger.book.now()
+        number = await self._ledger.number()
+        document = document_of(number, now, submission, raw["data"])
+        try:
+            progress = definition.route.progress(document, (), {})
+        except MappingError:
+            flaw = FieldError("/data", "Données de la démarche", "le circuit de la démarche ne sait pas les lire")
+            raise Problem(ProblemType.INVALID, errors=[flaw]) from None
+        applicant = submission.applicant
+        return Arrival(
+            number=number,
+            front_end=principal.front_end,
+            site=submission.site,
+            kind=submission.kind,
+            channel=submission.channel,
+            external_reference=submission.external_reference,
+            idempotency_key=key,
+            fingerprint=fingerprint(raw),
+            version=definition.version,
+            body=orjson.dumps(document).decode(),
+            progress=progress,
+            name_index=blind(self._secret, applicant.identity.family_name),
+            email_index=self._index(applicant.contact.email),
+            phone_index=self._index(applicant.contact.phone),
+            received_at=now,
+            attachments=tuple(submission.attachments),
+        )
+
+    def _index(self, value: str | None) -> str | None:
+        return blind(self._secret, value) if value else None
+
+
+def document_of(number: int, now: int, submission: Submission, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the document that routes and mappings read: the envelope, the number, and the kind's own data."""
+    received = submission.received_at or datetime.fromtimestamp(now / 1000, UTC)
+    envelope = submission.model_dump(mode="json", exclude={"data", "received_at"}, exclude_none=True)
+    return {"number": number, **envelope, "data": data, "received_at": received.isoformat(timespec="seconds")}
+
+
+def fingerprint(raw: Any) -> str:
+    """Tell one submission from another: the SHA-256 of its canonical JSON."""
+    return hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def read_key(header: str | None) -> str:
+    """Read an Idempotency-Key header, a structured string with or without its quotes; raises Problem 400."""
+    key = (header or "").strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not key or len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise Problem(
+            ProblemType.IDEMPOTENCY_KEY_REQUIRED,
+            f"L'en-tête Idempotency-Key est requis : 1 à {LONGEST_KEY} caractères ASCII imprimables.",
+        )
+    return key

@@ -1,0 +1,163 @@
+"""The statements that accept requests: one transaction holds the request, its first deliveries and the tally."""
+
+from __future__ import annotations
+
+from collections import Counter as Count
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, or_, select, update
+
+from hub.book import Book, upsert
+from hub.errors import ConflictError
+from hub.routing import Progress
+from hub.settlement import delivery_rows
+from hub.tables import Attachment, Counter, Delivery, Request, Tally
+
+REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
+ATTACHMENTS: Final[Any] = Attachment.__table__  # type: ignore[attr-defined]  # likewise
+TALLY: Final[Any] = Tally.__table__  # type: ignore[attr-defined]  # likewise
+COUNTERS: Final[Any] = Counter.__table__  # type: ignore[attr-defined]  # likewise
+
+FIRST_NUMBER: Final = 100_000_000
+LAST_NUMBER: Final = 999_999_999
+
+
+class KeyReusedError(ConflictError):
+    """The idempotency key came before, with another request."""
+
+
+class ReferenceTakenError(ConflictError):
+    """The front end's reference names another request already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that has passed the door: valid, numbered, and with the first steps of its route known."""
+
+    number: int
+    front_end: str
+    site: str
+    kind: str
+    channel: str
+    external_reference: str | None
+    idempotency_key: str
+    fingerprint: str
+    version: str
+    body: str
+    progress: Progress
+    name_index: str
+    email_index: str | None
+    phone_index: str | None
+    received_at: int
+    attachments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What the front end is told; `replayed` when the same request had been accepted before."""
+
+    number: int
+    status: str
+    stage: str
+    received_at: int
+    replayed: bool = False
+
+
+def take_numbers(connection: Connection, blocks: Sequence[int]) -> list[range]:
+    """Hand out blocks of request numbers; a number never serves twice."""
+    handed = []
+    for size in blocks:
+        row = {"name": "request", "value": FIRST_NUMBER + size}
+        statement = upsert(connection, COUNTERS)
+        statement = statement.on_conflict_do_update(
+            index_elements=["name"], set_={"value": COUNTERS.c.value + size}
+        ).returning(COUNTERS.c.value)
+        end = connection.execute(statement, row).scalar_one()
+        if end > LAST_NUMBER + 1:
+            raise ConflictError("the nine-digit numbers are used up")
+        handed.append(range(end - size, end))
+    return handed
+
+
+def accept(book: Book, connection: Connection, arrivals: Sequence[Arrival]) -> list[Acceptance | ConflictError]:
+    """Write down a batch of arrivals; a repeated one is answered as the first time, a contradiction refused."""
+    for version in {arrival.version for arrival in arrivals}:
+        book.keep(connection, version)
+    statement = upsert(connection, REQUESTS).on_conflict_do_nothing().returning(REQUESTS.c.number)
+    rows = [_request_row(arrival) for arrival in arrivals]
+    new = set(connection.execute(statement, rows).scalars())
+    fresh = [arrival for arrival in arrivals if arrival.number in new]
+    _follow_up(connection, fresh)
+    return [_acceptance(arrival) if arrival.number in new else _already(connection, arrival) for arrival in arrivals]
+
+
+def _follow_up(connection: Connection, fresh: Sequence[Arrival]) -> None:
+    deliveries = [
+        row
+        for arrival in fresh
+        for row in delivery_rows(arrival.number, arrival.progress.planned, 0, arrival.received_at)
+    ]
+    if deliveries:
+        connection.execute(DELIVERIES.insert(), deliveries)
+    for arrival in fresh:
+        if arrival.attachments:
+            connection.execute(
+                update(ATTACHMENTS).where(ATTACHMENTS.c.id.in_(arrival.attachments)).values(request=arrival.number)
+            )
+    for kind, count in Count(arrival.kind for arrival in fresh).items():
+        statement = upsert(connection, TALLY).on_conflict_do_update(
+            index_elements=["kind"], set_={"accepted": TALLY.c.accepted + count}
+        )
+        connection.execute(statement, {"kind": kind, "accepted": count})
+
+
+def _request_row(arrival: Arrival) -> dict[str, Any]:
+    progress = arrival.progress
+    return {
+        "number": arrival.number,
+        "front_end": arrival.front_end,
+        "site": arrival.site,
+        "kind": arrival.kind,
+        "channel": arrival.channel,
+        "external_reference": arrival.external_reference,
+        "idempotency_key": arrival.idempotency_key,
+        "fingerprint": arrival.fingerprint,
+        "version": arrival.version,
+        "body": arrival.body,
+        "status": progress.status,
+        "stage": progress.stage,
+        "awaiting": progress.awaiting,
+        "cancelled": False,
+        "name_index": arrival.name_index,
+        "email_index": arrival.email_index,
+        "phone_index": arrival.phone_index,
+        "received_at": arrival.received_at,
+        "updated_at": arrival.received_at,
+        "ended_at": None,
+    }
+
+
+def _acceptance(arrival: Arrival) -> Acceptance:
+    progress = arrival.progress
+    return Acceptance(arrival.number, progress.status, progress.stage, arrival.received_at)
+
+
+def _already(connection: Connection, arrival: Arrival) -> Acceptance | ConflictError:
+    """Answer a request whose key or reference the ledger knows."""
+    same_key = REQUESTS.c.idempotency_key == arrival.idempotency_key
+    same_reference = REQUESTS.c.external_reference == arrival.external_reference
+    found = connection.execute(
+        select(REQUESTS)
+        .where(REQUESTS.c.front_end == arrival.front_end, or_(same_key, same_reference))
+        .order_by(same_key.desc())
+    ).first()
+    if found is None:
+        return ConflictError("the number was taken")
+    if found.fingerprint == arrival.fingerprint:
+        return Acceptance(found.number, found.status, found.stage, found.received_at, replayed=True)
+    if found.idempotency_key == arrival.idempotency_key:
+        return KeyReusedError("this Idempotency-Key came before with another request")
+    return ReferenceTakenError("this external_reference names another request")

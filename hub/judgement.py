@@ -1,0 +1,152 @@
+"""What follows an answer, or its absence: a pure decision, taken before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from hub.claims import Claim
+from hub.connector import DifferentError, Receipt
+from hub.errors import DeliveryError, HubError, MappingError, RefusedError, TransientError, UncertainError
+from hub.lifecycle import Event
+from hub.manifest import Operation
+from hub.model import Effect, Instant
+from hub.policy import Policy, later
+
+NOT_TAKEN: Final = "not_taken"
+"""The code of a delivery a person had verified, and that the target does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What becomes of a delivery: the event, why, and when it is looked at again."""
+
+    event: Event
+    code: str = ""
+    stage: str = ""
+    next_at: int = 0
+    reference: str = ""
+    uncertain: bool = False
+    """Whether the target may have taken it, as far as we know after this."""
+    if_absent: str = ""
+    """The code to park it with, should the target say twice that it does not have it; else it is sent again."""
+    well: bool = True
+    """Whether the target itself works, for its breaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One answer to judge."""
+
+    claim: Claim
+    operation: Operation
+    policy: Policy
+    now: Instant
+
+    def after(self, wait: timedelta) -> Instant:
+        """Say when `wait` is over, or when the target next opens after that."""
+        return self.policy.opening(later(self.now, wait))
+
+    @property
+    def deadline(self) -> timedelta:
+        """How long one call may take."""
+        return self.operation.deadline or self.policy.deadline
+
+
+def judge_sending(case: Case, answer: Receipt | HubError) -> Ruling:
+    """Decide what follows one attempt to deliver."""
+    match answer:
+        case Receipt():
+            return Ruling(Event.ACCEPTED, reference=answer.reference)
+        case MappingError():
+            return Ruling(Event.GIVEN_UP, "mapping", uncertain=case.claim.ever_uncertain)
+        case TransientError():
+            return _try_later(case, answer)
+        case RefusedError():
+            return _refused(case, answer)
+        case _:
+            return AFTER_UNCERTAIN[case.operation.effect](case, answer)
+
+
+def judge_asking(case: Case, answer: Receipt | DeliveryError | None) -> Ruling:
+    """Decide what follows one question to the target."""
+    match answer:
+        case Receipt():
+            return Ruling(Event.FOUND, reference=answer.reference)
+        case None:
+            return _absent(case)
+        case DifferentError():
+            return Ruling(Event.GIVEN_UP, "different", uncertain=True)
+        case _ if case.now - case.claim.sent_at > case.policy.uncertain_max_age.total_seconds() * 1000:
+            return Ruling(Event.GIVEN_UP, answer.code, answer.stage, uncertain=True, well=False)
+        case _:
+            wait = max(case.policy.ask_again(case.claim.questions), answer.retry_after or timedelta())
+            return Ruling(
+                Event.UNANSWERED,
+                answer.code,
+                case.claim.stage,
+                case.after(wait),
+                uncertain=True,
+                if_absent=case.claim.if_absent,
+                well=False,
+            )
+
+
+def _absent(case: Case) -> Ruling:
+    """Believe "absent" only when it is said twice, `visible_after` apart: read replicas lie."""
+    if case.claim.absences == 0:
+        wait = case.after(case.operation.visible_after)
+        return Ruling(Event.ABSENT, "absent", case.claim.stage, wait, uncertain=True, if_absent=case.claim.if_absent)
+    if case.claim.if_absent:
+        return Ruling(Event.REFUSED, case.claim.if_absent, case.claim.stage)
+    return Ruling(Event.ABSENT_AGAIN, "absent", next_at=case.now)
+
+
+def _try_later(case: Case, error: DeliveryError) -> Ruling:
+    """Send again later, until attempts or patience are used up."""
+    claim, policy = case.claim, case.policy
+    tried = claim.attempts + 1
+    uncertain = claim.ever_uncertain or isinstance(error, UncertainError)
+    waited = case.now - claim.created_at
+    if tried >= policy.attempts or waited > policy.patience.total_seconds() * 1000:
+        return Ruling(Event.GIVEN_UP, error.code, error.stage, uncertain=uncertain, well=False)
+    at = case.after(policy.wait_before(tried, error.retry_after))
+    return Ruling(Event.DEFERRED, error.code, error.stage, at, uncertain=uncertain, well=False)
+
+
+def _refused(case: Case, error: RefusedError) -> Ruling:
+    """Park it; but a refusal after an attempt that may have succeeded proves nothing before the target is asked."""
+    if not case.claim.ever_uncertain or case.operation.effect is Effect.SAFE:
+        return Ruling(Event.REFUSED, error.code, error.stage)
+    if case.operation.effect is Effect.LOOKUP:
+        at = case.after(case.operation.visible_after)
+        return Ruling(Event.LOST, error.code, error.stage, at, uncertain=True, if_absent=error.code)
+    return Ruling(Event.GIVEN_UP, error.code, error.stage, uncertain=True)
+
+
+def _ask_first(case: Case, error: HubError) -> Ruling:
+    """Ask once the call's deadline is over for good and the target shows what it took."""
+    code, stage = (error.code, error.stage) if isinstance(error, DeliveryError) else ("unknown", "")
+    over = later(Instant(case.claim.sent_at or case.now), case.deadline)
+    at = case.policy.opening(later(Instant(max(case.now, over)), case.operation.visible_after))
+    return Ruling(Event.LOST, code, stage, at, uncertain=True, well=False)
+
+
+def _send_again(case: Case, error: HubError) -> Ruling:
+    return _try_later(case, error if isinstance(error, DeliveryError) else UncertainError("unknown"))
+
+
+def _a_person_decides(_case: Case, error: HubError) -> Ruling:
+    code, stage = (error.code, error.stage) if isinstance(error, DeliveryError) else ("unknown", "")
+    return Ruling(Event.GIVEN_UP, code, stage, uncertain=True, well=False)
+
+
+AFTER_UNCERTAIN: Final[Mapping[Effect, Callable[[Case, HubError], Ruling]]] = {
+    Effect.SAFE: _send_again,
+    Effect.IDEMPOTENT: _send_again,
+    Effect.LOOKUP: _ask_first,
+    Effect.ONCE: _a_person_decides,
+}
+"""An operation's effect alone decides what may follow a lost answer."""

@@ -1,0 +1,40 @@
+"""The statements about API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from sqlalchemy import Connection, select, update
+
+from hub.access import Key, Role
+from hub.tables import ApiKey
+
+KEYS: Final[Any] = ApiKey.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+
+
+def find_key(connection: Connection, prefix: str) -> Key | None:
+    """Find a key by its prefix."""
+    row = connection.execute(select(KEYS).where(KEYS.c.prefix == prefix)).first()
+    if row is None:
+        return None
+    said = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+    said |= {"hash": bytes.fromhex(row.hash), "role": Role(row.role)}
+    return Key(**{**said, "kinds": frozenset(row.kinds), "sites": frozenset(row.sites)})
+
+
+def add_keys(connection: Connection, keys: Sequence[Key]) -> list[None]:
+    """Write new keys down."""
+    for key in keys:
+        row = asdict(key) | {"hash": key.hash.hex(), "kinds": sorted(key.kinds), "sites": sorted(key.sites)}
+        connection.execute(KEYS.insert(), row)
+    return [None] * len(keys)
+
+
+def revoke(connection: Connection, revocations: Sequence[tuple[str, int]]) -> list[bool]:
+    """Revoke keys from a moment on; False for one that does not exist."""
+    return [
+        connection.execute(update(KEYS).where(KEYS.c.prefix == prefix).values(revoked_at=at)).rowcount == 1
+        for prefix, at in revocations
+    ]

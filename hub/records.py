@@ -1,0 +1,193 @@
+"""The statements that write down what came of a claim: the attempt, the delivery's move, the target's health."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from hub.book import Book
+from hub.claims import Claim
+from hub.connector import Exchange
+from hub.errors import IllegalTransitionError
+from hub.judgement import Ruling
+from hub.lifecycle import Event, State, advance
+from hub.policy import Policy
+from hub.settlement import Settled, settle
+from hub.tables import Attempt, BreakerState, Delivery, Target
+
+DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+ATTEMPTS: Final[Any] = Attempt.__table__  # type: ignore[attr-defined]  # likewise
+TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One claim and what is to become of it, with the evidence of the call if there was one."""
+
+    claim: Claim
+    ruling: Ruling
+    policy: Policy
+    started_at: int
+    ended_at: int
+    exchange: Exchange | None = None
+    counts: bool = True
+    """Whether it uses up an attempt: not when nothing was tried."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether the target was asked rather than sent something."""
+        return self.claim.state is State.ASKING
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording one outcome led to; `late` when the delivery had moved on without us."""
+
+    late: bool
+    settled: Settled
+
+
+MOVE: Final = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("b_id"))
+    .values(
+        {
+            name: bindparam(f"b_{name}")
+            for name in (
+                "state",
+                "code",
+                "stage",
+                "reference",
+                "if_absent",
+                "ever_uncertain",
+                "attempts",
+                "questions",
+                "absences",
+                "next_at",
+                "updated_at",
+            )
+        }
+    )
+)
+
+
+def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> list[Recorded]:
+    """Write a batch of outcomes; a late one is kept as evidence and moves nothing it may not move."""
+    states = _states(connection, [outcome.claim.id for outcome in outcomes])
+    now = book.now()
+    moves, late = [], []
+    for outcome in outcomes:
+        state, fence = states[outcome.claim.id]
+        after = _next_state(outcome, state, fence)
+        late.append(after is None)
+        if after is not None:
+            moves.append(_move(outcome, after, now))
+            states[outcome.claim.id] = (after, fence)
+    if moves:
+        connection.execute(MOVE, moves)
+    evidence = [_attempt(*pair) for pair in zip(outcomes, late, strict=True) if pair[0].exchange is not None]
+    if evidence:
+        connection.execute(ATTEMPTS.insert(), evidence)
+    _breakers(connection, outcomes, now)
+    moved = {outcome.claim.request for outcome, missed in zip(outcomes, late, strict=True) if not missed}
+    settled = settle(connection, book, moved) if moved else Settled()
+    # The first to ask announces what settling the batch changed; the others have nothing to add.
+    return [Recorded(missed, Settled() if index else settled) for index, missed in enumerate(late)]
+
+
+def _states(connection: Connection, deliveries: Sequence[int]) -> dict[int, tuple[State, int]]:
+    columns = DELIVERIES.c
+    statement = select(columns.id, columns.state, columns.fence).where(columns.id.in_(deliveries)).with_for_update()
+    return {row.id: (State(row.state), row.fence) for row in connection.execute(statement)}
+
+
+def _next_state(outcome: Outcome, state: State, fence: int) -> State | None:
+    """Say where the delivery goes, or None when it is no longer ours to move."""
+    if fence != outcome.claim.fence:
+        return None
+    try:
+        return advance(state, outcome.ruling.event)
+    except IllegalTransitionError:
+        return None
+
+
+def _move(outcome: Outcome, after: State, now: int) -> Mapping[str, Any]:
+    claim, ruling = outcome.claim, outcome.ruling
+    tried = outcome.counts and not outcome.asked
+    return {
+        "b_id": claim.id,
+        "b_state": after,
+        "b_code": ruling.code,
+        "b_stage": ruling.stage,
+        "b_reference": ruling.reference,
+        "b_if_absent": ruling.if_absent,
+        "b_ever_uncertain": ruling.uncertain,
+        "b_attempts": claim.attempts + tried,
+        "b_questions": claim.questions + outcome.asked if ruling.uncertain else 0,
+        "b_absences": _absences(claim, ruling.event),
+        "b_next_at": ruling.next_at,
+        "b_updated_at": now,
+    }
+
+
+def _absences(claim: Claim, event: Event) -> int:
+    match event:
+        case Event.ABSENT:
+            return claim.absences + 1
+        case Event.UNANSWERED | Event.RELEASED:
+            return claim.absences
+        case _:
+            return 0
+
+
+def _attempt(outcome: Outcome, late: bool) -> Mapping[str, Any]:  # noqa: FBT001  # zipped, never called by name
+    exchange = outcome.exchange or Exchange()
+    return {
+        "delivery": outcome.claim.id,
+        "fence": outcome.claim.fence,
+        "kind": "ask" if outcome.asked else "send",
+        "outcome": outcome.ruling.event,
+        "code": outcome.ruling.code,
+        "late": late,
+        "http_status": exchange.http_status,
+        "fault": exchange.fault,
+        "sent_sha256": hashlib.sha256(exchange.sent).hexdigest(),
+        "sent": exchange.sent,
+        "answered": exchange.answered,
+        "started_at": outcome.started_at,
+        "ended_at": outcome.ended_at,
+    }
+
+
+def _breakers(connection: Connection, outcomes: Iterable[Outcome], now: int) -> None:
+    """Count each target's failures in a row; enough of them open its breaker, one success closes it."""
+    by_target: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.exchange is not None:
+            by_target[outcome.claim.target].append(outcome)
+    if not by_target:
+        return
+    columns = TARGETS.c
+    found = select(columns.name, columns.breaker, columns.fails, columns.last_success_at).where(
+        columns.name.in_(by_target)
+    )
+    for target in connection.execute(found).all():
+        mine = by_target[target.name]
+        values = _health(target, mine, now)
+        if values:
+            connection.execute(update(TARGETS).where(columns.name == target.name).values(**values))
+
+
+def _health(target: Any, outcomes: Sequence[Outcome], now: int) -> dict[str, Any]:
+    if outcomes[-1].ruling.well:
+        stale = now - target.last_success_at > 1000
+        shut = target.breaker != BreakerState.CLOSED or target.fails
+        return {"breaker": BreakerState.CLOSED, "fails": 0, "last_success_at": now} if stale or shut else {}
+    fails = target.fails + len(outcomes) if not any(outcome.ruling.well for outcome in outcomes) else len(outcomes)
+    opens = target.breaker != BreakerState.CLOSED or fails >= outcomes[-1].policy.breaker_threshold
+    return {"fails": fails, **({"breaker": BreakerState.OPEN, "opened_at": now} if opens else {})}

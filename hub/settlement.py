@@ -1,0 +1,246 @@
+"""Bringing a request up to date with its deliveries: status, stage, next steps, call-backs.
+
+Everything that changes a delivery or a decision ends here, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from hub.book import Book
+from hub.catalogue import CALLBACK_MAPPING
+from hub.lifecycle import State
+from hub.model import FINAL_STATUSES, DeliveryKey, delivery_key
+from hub.routing import CALLBACK, Decision, Fact, Planned, Progress
+from hub.tables import Decision as DecisionTable
+from hub.tables import Delivery, Event, Request
+
+REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
+DECISIONS: Final[Any] = DecisionTable.__table__  # type: ignore[attr-defined]  # likewise
+EVENTS: Final[Any] = Event.__table__  # type: ignore[attr-defined]  # likewise
+
+ROOM: Final = 1000
+"""A request's deliveries are numbered from number × ROOM + 1 on."""
+
+UPDATE: Final = (
+    update(REQUESTS)
+    .where(REQUESTS.c.number == bindparam("b_number"))
+    .values(
+        status=bindparam("b_status"),
+        stage=bindparam("b_stage"),
+        awaiting=bindparam("b_awaiting"),
+        updated_at=bindparam("b_now"),
+        ended_at=bindparam("b_ended"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StageChange:
+    """A request reached a stage."""
+
+    number: int
+    kind: str
+    stage: str
+    status: str
+
+
+@dataclass(slots=True)
+class Settled:
+    """What settling changed: the targets that have new work, and the stages reached."""
+
+    targets: set[str] = field(default_factory=set)
+    stages: list[StageChange] = field(default_factory=list)
+
+
+def settle(connection: Connection, book: Book, numbers: Collection[int], actor: str = "hub") -> Settled:
+    """Bring these requests up to date; the caller has changed their deliveries in this same transaction."""
+    settled = Settled()
+    facts = _facts(connection, numbers)
+    decisions: dict[int, dict[str, Decision]] | None = None
+    changes: list[dict[str, Any]] = []
+    new: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
+    for request in connection.execute(_requests(numbers)):
+        route = book.definition(connection, request.version).route
+        if route.has_decisions and decisions is None:
+            decisions = _decisions(connection, numbers)
+        document = orjson.loads(request.body) if route.has_expressions else {}
+        rows = facts[request.number]
+        progress = route.progress(
+            document,
+            [Fact(row.step, row.item, State(row.state), row.stage) for row in rows],
+            (decisions or {}).get(request.number, {}),
+            cancelled=request.cancelled,
+        )
+        planned = list(progress.planned)
+        if (progress.status, progress.stage, progress.awaiting) != (
+            request.status,
+            request.stage,
+            request.awaiting,
+        ):
+            changes.append(_change(request, progress, book.now()))
+        if progress.stage != request.stage:
+            settled.stages.append(StageChange(request.number, request.kind, progress.stage, progress.status))
+            events.append(_stage_event(request, progress, actor, book.now()))
+            planned += _callback(book, connection, request, progress, rows)
+        last = max((row.ordinal for row in rows), default=0)
+        new += delivery_rows(request.number, planned, last, book.now(), _last_callback(rows))
+        settled.targets |= {plan.target for plan in planned}
+    _write(connection, changes, new, events)
+    return settled
+
+
+def delivery_rows(
+    number: int, planned: Sequence[Planned], last: int, now: int, follows: int | None = None
+) -> list[dict[str, Any]]:
+    """Write the rows of new deliveries, numbered on from `last`; a call-back waits for the one before it."""
+    return [
+        {
+            "id": number * ROOM + ordinal,
+            "request": number,
+            "ordinal": ordinal,
+            "step": plan.step,
+            "item": plan.item,
+            "target": plan.target,
+            "mapping": plan.mapping,
+            "given": orjson.dumps(plan.given).decode() if plan.given else "",
+            "follows": follows if plan.step == CALLBACK else None,
+            "state": State.QUEUED,
+            **FRESH,
+            "next_at": now,
+            "created_at": now,
+            "updated_at": now,
+        }
+        for ordinal, plan in enumerate(planned, last + 1)
+    ]
+
+
+FRESH: Final[Mapping[str, Any]] = {
+    "code": "",
+    "stage": "",
+    "reference": "",
+    "if_absent": "",
+    "ever_uncertain": False,
+    "attempts": 0,
+    "questions": 0,
+    "absences": 0,
+    "claims": 0,
+    "fence": 0,
+    "owner": "",
+    "lease_until": 0,
+    "sent_at": 0,
+}
+
+
+def key_of(delivery: int) -> DeliveryKey:
+    """Name a delivery as its target knows it."""
+    return delivery_key(*divmod(delivery, ROOM))
+
+
+def iso(instant: int) -> str:
+    """Write an instant as an ISO 8601 date-time in UTC."""
+    return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _requests(numbers: Collection[int]) -> Any:
+    columns = REQUESTS.c
+    return select(
+        columns.number,
+        columns.front_end,
+        columns.kind,
+        columns.version,
+        columns.body,
+        columns.status,
+        columns.stage,
+        columns.awaiting,
+        columns.cancelled,
+    ).where(columns.number.in_(numbers))
+
+
+def _facts(connection: Connection, numbers: Collection[int]) -> Mapping[int, list[Any]]:
+    columns = DELIVERIES.c
+    statement = select(
+        columns.id, columns.request, columns.ordinal, columns.step, columns.item, columns.state, columns.stage
+    ).where(columns.request.in_(numbers))
+    rows: dict[int, list[Any]] = defaultdict(list)
+    for row in connection.execute(statement):
+        rows[row.request].append(row)
+    return rows
+
+
+def _decisions(connection: Connection, numbers: Collection[int]) -> dict[int, dict[str, Decision]]:
+    found: dict[int, dict[str, Decision]] = defaultdict(dict)
+    for row in connection.execute(select(DECISIONS).where(DECISIONS.c.request.in_(numbers))):
+        found[row.request][row.step] = Decision(row.step, row.accepted, row.reason)
+    return found
+
+
+def _change(request: Row[Any], progress: Progress, now: int) -> dict[str, Any]:
+    return {
+        "b_number": request.number,
+        "b_status": progress.status,
+        "b_stage": progress.stage,
+        "b_awaiting": progress.awaiting,
+        "b_now": now,
+        "b_ended": now if progress.status in FINAL_STATUSES else None,
+    }
+
+
+def _stage_event(request: Row[Any], progress: Progress, actor: str, now: int) -> dict[str, Any]:
+    return {
+        "request": request.number,
+        "delivery": None,
+        "kind": "stage",
+        "actor": actor,
+        "stage": progress.stage,
+        "status": progress.status,
+        "note": "",
+        "at": now,
+    }
+
+
+def _callback(
+    book: Book, connection: Connection, request: Row[Any], progress: Progress, rows: Sequence[Row[Any]]
+) -> list[Planned]:
+    """Plan the call-back that tells the front end of a new stage, with what it says frozen now."""
+    target = book.callbacks.get(request.front_end)
+    definition = book.definition(connection, request.version)
+    if target is None or CALLBACK_MAPPING not in definition.mappings:
+        return []
+    sequence = sum(row.step == CALLBACK for row in rows) + 1
+    said = {
+        "stage": progress.stage,
+        "status": progress.status,
+        "final": progress.status in FINAL_STATUSES,
+        "message": book.catalogue.message(definition, progress.stage),
+        "sequence": sequence,
+        "at": iso(book.now()),
+    }
+    return [Planned(CALLBACK, sequence, target, CALLBACK_MAPPING, {"stage": said})]
+
+
+def _last_callback(rows: Iterable[Row[Any]]) -> int | None:
+    return max((row.id for row in rows if row.step == CALLBACK), default=None)
+
+
+def _write(
+    connection: Connection,
+    changes: Sequence[dict[str, Any]],
+    new: Sequence[dict[str, Any]],
+    events: Sequence[dict[str, Any]],
+) -> None:
+    if changes:
+        connection.execute(UPDATE, changes)
+    if new:
+        connection.execute(DELIVERIES.insert(), new)
+    if events:
+        connection.execute(EVENTS.insert(), events)

@@ -1,0 +1,124 @@
+"""The statements about targets: declaring them, pausing and resuming them, and seeing how they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select, text, update
+
+from hub.book import upsert
+from hub.policy import Policy
+from hub.tables import READY, Delivery, Target, among
+
+TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A target as this installation configures it."""
+
+    name: str
+    connector: str
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A person's wish to pause a target, with the reason, or to resume it."""
+
+    target: str
+    paused: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One target now: switch and breaker, what is due, since when the oldest waits, the last success (instants)."""
+
+    name: str
+    connector: str
+    paused: bool
+    paused_reason: str
+    breaker: str
+    fails: int
+    last_success_at: int
+    backlog: int
+    oldest_at: int | None
+
+
+def declare(connection: Connection, declared: Sequence[Declared]) -> list[None]:
+    """Write targets down, keeping the switch and the breaker of those already known."""
+    for target in declared:
+        policy = target.policy.model_dump(mode="json")
+        row = {
+            "name": target.name,
+            "connector": target.connector,
+            "policy": policy,
+            "paused": False,
+            "paused_reason": "",
+            "breaker": "closed",
+            "fails": 0,
+            "opened_at": 0,
+            "tokens": max(target.policy.rate or 0.0, 1.0),
+            "tokens_at": 0,
+            "last_success_at": 0,
+        }
+        statement = upsert(connection, TARGETS).on_conflict_do_update(
+            index_elements=["name"],
+            set_={"connector": target.connector, "policy": policy},
+        )
+        connection.execute(statement, row)
+    return [None] * len(declared)
+
+
+def switch(connection: Connection, switches: Sequence[Switch]) -> list[bool]:
+    """Pause or resume targets; False for one that does not exist."""
+    return [
+        connection.execute(
+            update(TARGETS)
+            .where(TARGETS.c.name == wanted.target)
+            .values(paused=wanted.paused, paused_reason=wanted.reason)
+        ).rowcount
+        == 1
+        for wanted in switches
+    ]
+
+
+def due(connection: Connection, now: int) -> list[str]:
+    """List the targets that have something to be claimed now."""
+    statement = select(DELIVERIES.c.target).where(text(among(READY)), DELIVERIES.c.next_at <= now).distinct()
+    return list(connection.scalars(statement))
+
+
+def health(connection: Connection) -> list[Health]:
+    """See how every target is."""
+    waiting = (
+        select(
+            DELIVERIES.c.target,
+            func.count().label("backlog"),
+            func.min(DELIVERIES.c.created_at).label("oldest_at"),
+        )
+        .where(text(among(READY)))
+        .group_by(DELIVERIES.c.target)
+        .subquery()
+    )
+    columns = TARGETS.c
+    statement = (
+        select(
+            columns.name,
+            columns.connector,
+            columns.paused,
+            columns.paused_reason,
+            columns.breaker,
+            columns.fails,
+            columns.last_success_at,
+            func.coalesce(waiting.c.backlog, 0).label("backlog"),
+            waiting.c.oldest_at,
+        )
+        .outerjoin(waiting, waiting.c.target == columns.name)
+        .order_by(columns.name)
+    )
+    return [Health(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001  # its public name

@@ -1,0 +1,49 @@
+"""YAML files read into closed models: an error names the file, the line, and what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hub.errors import ConfigurationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(file: Path | str, text: str, model: type[Model]) -> Model:
+    """Read YAML text into `model`; raises ConfigurationError with the line of the first thing that is wrong."""
+    try:
+        content = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise ConfigurationError(file, error.problem or "not YAML", line) from None
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(file, f"{place}: {first['msg']}", line_of(text, first["loc"])) from None
+
+
+def line_of(text: str, path: tuple[Any, ...]) -> int | None:
+    """Find the line on which the value at `path` begins, or the nearest one above it that exists."""
+    node = yaml.compose(text, Loader=yaml.CSafeLoader)
+    line = None
+    for part in path:
+        child = _child(node, part)
+        if child is None:
+            break
+        node, line = child, child.start_mark.line + 1
+    return line
+
+
+def _child(node: yaml.Node | None, part: Any) -> yaml.Node | None:
+    match node:
+        case yaml.MappingNode(value=pairs):
+            return next((value for key, value in pairs if key.value == str(part)), None)
+        case yaml.SequenceNode(value=items) if isinstance(part, int) and part < len(items):
+            return items[part]  # type: ignore[no-any-return]  # PyYAML leaves the list untyped
+    return None
