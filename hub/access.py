@@ -49,7 +49,7 @@ class Role(StrEnum):
 
 
 SCOPES: Final[Mapping[Role, frozenset[Scope]]] = {
-    Role.FRONT_END: frozenset({Scope.SUBMIT, Scope.READ}),
+    Role.FRONT_END: frozenset({Scope.SUBMIT, Scope.READ, Scope.DECIDE}),
     Role.AGENT: frozenset({Scope.READ, Scope.DECIDE}),
     Role.OPERATOR: frozenset({Scope.READ, Scope.DECIDE, Scope.OPERATE}),
 }

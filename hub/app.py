@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import make_url
+from starlette.routing import BaseRoute
 
 from hub.access import Key, Keyring
 from hub.attachments import Attachments
@@ -53,6 +54,8 @@ class Hub:
     keyring: Keyring
     announcer: Announcer
     secret: bytes
+    routes: list[BaseRoute] = field(default_factory=list)
+    """What monitors add to the API."""
     failed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the engine could not be kept running: the process must end."""
 

@@ -1,4 +1,4 @@
-"""Attachments: a file comes in before its request, lies in the store under its SHA-256, and goes out with a delivery."""
+"""Attachments: a file comes in before its request, lies in the store, and goes out with a delivery."""
 
 from __future__ import annotations
 

@@ -267,7 +267,9 @@ class Engine:
         now = self._ledger.book.now()
         outcome = Outcome(one.claim, ruling, target.policy, trial.started, now, trial.exchange, trial.counts)
         try:
-            recorded: Recorded = await STUBBORNLY(self._ledger.record, outcome)
+            recorded = await self._ledger.record(outcome)
+        except SQLAlchemyError:
+            recorded = await STUBBORNLY(self._ledger.record, outcome)
         finally:
             self._in_hand.discard(one.claim.id)
         asked = one.claim.state is State.ASKING

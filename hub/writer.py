@@ -16,6 +16,8 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from hub.errors import HubError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Operation = Callable[[Connection, Sequence[Any]], Sequence[Any]]
@@ -42,7 +44,9 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, operation: Callable[[Connection, Sequence[Item]], Sequence[Result]], item: Item) -> Result:
+    async def run(
+        self, operation: Callable[[Connection, Sequence[Item]], Sequence[Result | HubError]], item: Item
+    ) -> Result:
         """Run `operation` on `item` with whatever waits beside it; returns once the commit is on disk.
 
         A HubError among the results is raised here, to the one who asked.

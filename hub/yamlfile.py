@@ -10,13 +10,23 @@ from pydantic import BaseModel, ValidationError
 
 from hub.errors import ConfigurationError
 
+
+class Plain(yaml.CSafeLoader):
+    """Safe YAML in which a date stays the text that was written, as it is in JSON."""
+
+
+Plain.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_yaml(file: Path | str, text: str, model: type[Model]) -> Model:
     """Read YAML text into `model`; raises ConfigurationError with the line of the first thing that is wrong."""
     try:
-        content = yaml.load(text, Loader=yaml.CSafeLoader)
+        content = yaml.load(text, Loader=Plain)  # noqa: S506  # a safe loader, with less in it
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigurationError(file, error.problem or "not YAML", line) from None

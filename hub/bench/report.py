@@ -18,12 +18,12 @@ SystemName = Literal["hub", "plain-stack", "hub-slow-target"]
 
 COLUMNS: Final = (
     ("system", "name"),
-    ("end to end /s", "end_to_end_per_s"),
-    ("accepted /s", "accepted_per_s"),
-    ("accept p50 ms", "accept_p50_ms"),
-    ("accept p99 ms", "accept_p99_ms"),
-    ("CPU ms/request", "cpu_ms_per_request"),
-    ("peak MB", "peak_memory_mb"),
+    ("end to\nend /s", "end_to_end_per_s"),
+    ("accepted\n/s", "accepted_per_s"),
+    ("accept\np50 ms", "accept_p50_ms"),
+    ("accept\np99 ms", "accept_p99_ms"),
+    ("CPU ms\neach", "cpu_ms_per_request"),
+    ("peak\nMB", "peak_memory_mb"),
     ("lost", "lost"),
     ("doubled", "doubled"),
 )
@@ -66,14 +66,14 @@ class Row(Frozen):
 
     name: str
     mode: str
-    end_to_end_per_s: float | None
+    end_to_end_per_s: float | None = None
     accepted_per_s: float
     accept_p50_ms: float
     accept_p99_ms: float
-    cpu_ms_per_request: float | None
-    peak_memory_mb: float | None
-    lost: int | None
-    doubled: int | None
+    cpu_ms_per_request: float | None = None
+    peak_memory_mb: float | None = None
+    lost: int | None = None
+    doubled: int | None = None
 
 
 class Report(Frozen):
@@ -89,7 +89,7 @@ class Report(Frozen):
         """Draw the report for people."""
         table = Table(title="Same load, same machine")
         for title, name in COLUMNS:
-            table.add_column(title, justify="left" if name == "name" else "right")
+            table.add_column(title, no_wrap=True, justify="left" if name == "name" else "right")
         for row in self.systems:
             table.add_row(*(_show(getattr(row, name)) for _, name in COLUMNS))
         return table

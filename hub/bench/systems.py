@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import orjson
 
 ASSETS: Final = Path(__file__).parent / "assets"
+HUB: Final = (sys.executable, "-m", "hub")
 SECONDS_TO_START: Final = 60.0
 SECONDS_TO_STOP: Final = 15.0
 LOG_LINES: Final = 15
@@ -55,16 +56,13 @@ class Contender:
 
 def start_hub(sink_url: str, workdir: Path) -> System:
     """Start the hub with one plain JSON target, the sink, and one kind, `banc.essai`."""
-    port, key = free_port(), secrets.token_hex(16)
+    port, config = free_port(), workdir / "hub.yaml"
     shutil.copytree(ASSETS, workdir, dirs_exist_ok=True)
-    config = workdir / "hub.yaml"
-    written = Template(config.read_text("utf-8")).substitute(
-        port=port, workdir=workdir, sink=sink_url, key=key
-    )
+    written = Template(config.read_text("utf-8")).substitute(port=port, sink=sink_url)
     config.write_text(written, "utf-8")
-    command = [sys.executable, "-m", "hub", "up", "--config", str(config)]
-    headers = {"Authorization": f"Bearer {key}"}
-    return System(f"http://127.0.0.1:{port}", headers, *launch(command, workdir / "hub.log"))
+    key = orjson.loads(output_of([*HUB, "keys", "create", "banc", "--config", str(config), "--json"]))["key"]
+    started = launch([*HUB, "up", "--config", str(config)], workdir / "hub.log")
+    return System(f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {key}"}, *started)
 
 
 def start_plain(sink_url: str, workdir: Path) -> System:
@@ -141,7 +139,7 @@ def module(name: str) -> list[str]:
 
 
 def launch(
-    command: list[str], log: Path, settings: Mapping[str, Any] | None = None
+    command: Sequence[str], log: Path, settings: Mapping[str, Any] | None = None
 ) -> tuple[subprocess.Popen[bytes], Path]:
     """Start a process that prints into `log`, and hand it its settings."""
     with log.open("wb") as printed:
@@ -150,6 +148,15 @@ def launch(
         with process.stdin as said:
             said.write(orjson.dumps(settings or {}))
     return process, log
+
+
+def output_of(command: Sequence[str], given: bytes = b"") -> bytes:
+    """Run a command to its end and give what it printed; raises BenchError with the last it said."""
+    ended = subprocess.run(command, input=given, capture_output=True, check=False)  # noqa: S603  # our own modules
+    if ended.returncode:
+        said = ended.stderr.decode("utf-8", "replace").splitlines()[-LOG_LINES:]
+        raise BenchError("\n".join([f"{' '.join(command[2:4])} failed", *said]))
+    return ended.stdout
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

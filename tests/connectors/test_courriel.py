@@ -111,10 +111,17 @@ async def test_attachments_arrive_byte_for_byte_under_a_harmless_name(sandbox, c
 
 
 async def test_only_what_informs_asks_not_to_be_answered_by_a_machine(sandbox, courriel):
-    await courriel.deliver(outbound(sandbox.sample("envoyer"), "envoyer"))
-    await courriel.deliver(outbound(sandbox.sample("informer"), "informer"))
+    for operation in ("informer", "envoyer"):
+        await courriel.deliver(outbound(sandbox.sample(operation), operation))
     marks = [received.message["Auto-Submitted"] for received in sandbox.mailbox]
-    assert marks == [None, "auto-generated"]
+    assert marks == ["auto-generated", None]
+
+
+async def test_a_second_copy_is_known_again_by_its_message_id_and_shows_when_it_matters(sandbox, courriel):
+    for operation in ("informer", "informer", "envoyer", "envoyer"):
+        await courriel.deliver(outbound(sandbox.sample(operation), operation))
+    assert sandbox.suppressed.total() == 1
+    assert sandbox.taken() == {KEY: 3}
 
 
 async def test_late_refusals_go_to_the_bounce_address(sandbox):

@@ -159,7 +159,7 @@ def test_all_that_a_sample_sends_is_taken_by_its_targets(kind: str, file: Path) 
 
 
 @pytest.mark.parametrize("kind", CATALOGUE.kinds)
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=st.data())
 def test_all_that_any_valid_request_sends_is_taken_by_its_targets(kind: str, drawn: st.DataObject) -> None:
     definition = CATALOGUE.kinds[kind]
@@ -198,8 +198,8 @@ def strings(schema: Mapping[str, Any]) -> SearchStrategy[str]:
     least, most = schema.get("minLength", 0), schema.get("maxLength", 500)
     match schema:
         case {"format": "date", "pattern": pattern}:
-            first = 1800 if re.search(pattern, "1800-01-01") else 2000
-            return st.dates(date(first, 1, 1), date(2099, 12, 31)).map(date.isoformat)
+            years = [year for year in range(1800, 2100) if re.search(pattern, f"{year}-")]
+            return st.dates(date(years[0], 1, 1), date(years[-1], 12, 31)).map(date.isoformat)
         case {"pattern": pattern}:
             return st.from_regex(pattern, fullmatch=True).filter(lambda text: least <= len(text) <= most)
         case _:
@@ -216,9 +216,11 @@ APPLICANTS: Final = st.fixed_dictionaries(
         "contact": st.fixed_dictionaries(
             {},
             optional={
-                "email": st.sampled_from(["lea@example.org", f"{'a' * 60}@{'b' * 40}.example.org", "lea@é.example.org"]),
+                "email": st.sampled_from(
+                    ["lea@example.org", f"{'a' * 60}@{'b' * 40}.example.org", "lea@é.example.org"]
+                ),
                 "phone": st.from_regex(r"^\+?[0-9][0-9 .]{5,18}$", fullmatch=True)
-                | st.sampled_from(["06 39 98 12 34", "+33 6 39 98 12 34", "0033639981234", "+33 (0)6".replace("(0)", "0")]),
+                | st.sampled_from(["06 39 98 12 34", "+33 6 39 98 12 34", "0033639981234"]),
             },
         ),
     },

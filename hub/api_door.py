@@ -1,0 +1,179 @@
+"""What every route shares: the hub, the caller, bodies read strictly, acts carried out, and how errors leave."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Depends, Path, Security
+from fastapi.security import HTTPBearer
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+
+from hub.access import Principal, Scope, allow, require, same_house
+from hub.acts import Act, Cancel, Correct, Decide, Done, Finalize, MissingError, Retry, Verify
+from hub.app import Hub
+from hub.catalogue import Definition
+from hub.errors import ConflictError, MappingError
+from hub.events import Staged
+from hub.gate import read_body, read_json, validate_data
+from hub.intake import KeyReusedError, ReferenceTakenError
+from hub.model import Frozen
+from hub.problems import Problem, ProblemType
+from hub.settlement import ROOM
+from hub.views import Found, find
+from hub.words import FieldError, Form, explain_model
+
+Model = TypeVar("Model", bound=Frozen)
+
+BEARER: Final = HTTPBearer(auto_error=False, description="La clé d'accès du portail, de l'agent ou de l'exploitant.")
+NUMBER: Final = re.compile(r"\d{3} ?\d{3} ?\d{3}", re.ASCII)
+KEY: Final = re.compile(r"(\d{9})-(\d{1,3})", re.ASCII)
+AGAIN: Final = {"Retry-After": "5"}
+
+STANDS_OTHERWISE: Final[Mapping[type[Act], str]] = {
+    Decide: "Cette demande n'attend pas, ou n'attend plus, de décision.",
+    Cancel: "Cette demande ne peut plus être annulée : elle est terminée, ou un logiciel l'a reçue ou peut-être reçue.",
+    Correct: "Cette demande est terminée.",
+    Retry: "Cet envoi ne peut pas être repris dans son état actuel.",
+    Verify: "Cet envoi ne peut pas être vérifié dans son état actuel.",
+    Finalize: "Cet envoi ne peut pas être finalisé dans son état actuel.",
+}
+"""Why an act no longer applies, in the words of whoever asked for it."""
+
+
+def hub_of(request: Request) -> Hub:
+    """Give the hub that this application serves."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+async def _hub(request: Request) -> Hub:
+    return hub_of(request)
+
+
+Here = Annotated[Hub, Depends(_hub)]
+
+
+def holder_of(scope: Scope) -> Callable[..., Awaitable[Principal]]:
+    """Make a dependency that lets pass who holds a key for `scope`; raises Problem 401 or 403."""
+
+    async def authenticated(request: Request, _shown: Annotated[Any, Security(BEARER)]) -> Principal:
+        principal = await hub_of(request).keyring.authenticate(request.headers.get("authorization"))
+        require(principal, scope)
+        return principal
+
+    return authenticated
+
+
+Reader = Annotated[Principal, Depends(holder_of(Scope.READ))]
+Submitter = Annotated[Principal, Depends(holder_of(Scope.SUBMIT))]
+Decider = Annotated[Principal, Depends(holder_of(Scope.DECIDE))]
+Operator = Annotated[Principal, Depends(holder_of(Scope.OPERATE))]
+
+
+def body_of(model: type[Model], limit: int) -> Callable[[Request], Awaitable[Model]]:
+    """Make a dependency that reads a JSON body as strictly as a submission; raises Problem 400, 413, 415 or 422."""
+    form = Form(model.model_json_schema())
+
+    async def read(request: Request) -> Model:
+        raw = read_json(await read_body(request, limit))
+        try:
+            return model.model_validate(raw, strict=True)
+        except ValidationError as error:
+            found = error.errors(include_input=False, include_url=False)
+            raise Problem(ProblemType.INVALID, errors=explain_model(map(dict, found), form)) from None
+
+    return read
+
+
+async def _number(number: Annotated[str, Path(description="Neuf chiffres, avec ou sans espaces.")]) -> int:
+    if not NUMBER.fullmatch(number):
+        raise Problem(ProblemType.NOT_FOUND)
+    return int(number.replace(" ", ""))
+
+
+Number = Annotated[int, Depends(_number)]
+
+
+async def _delivery(key: Annotated[str, Path(description="La clé de l'envoi, `100000042-1`.")]) -> int:
+    found = KEY.fullmatch(key)
+    if found is None:
+        raise Problem(ProblemType.NOT_FOUND)
+    return int(found[1]) * ROOM + int(found[2])
+
+
+DeliveryId = Annotated[int, Depends(_delivery)]
+
+
+async def find_request(hub: Hub, caller: Principal, number: int) -> Found:
+    """Find a request the caller may touch; raises Problem 404 or 403."""
+    found = await hub.ledger.read(find, hub.ledger.book, number)
+    if found is None:
+        raise Problem(ProblemType.NOT_FOUND)
+    admit(caller, found.row)
+    return found
+
+
+def admit(caller: Principal, request: Any) -> None:
+    """Let pass who may touch this request's row; raises Problem 404 or 403."""
+    same_house(caller, request.front_end)
+    allow(caller, request.kind, request.site)
+
+
+def check_correction(definition: Definition, data: Mapping[str, Any] | None) -> None:
+    """Hold corrected data to the schema their request is pinned to; raises Problem 422."""
+    if data is not None:
+        validate_data(definition.validator, definition.schema, data)
+
+
+async def perform(hub: Hub, wanted: Act, *targets: str) -> Done:
+    """Carry out what a person asked, announce the stages reached, and wake `targets` and those with new work.
+
+    Raises Problem 404, 409 or 422.
+    """
+    try:
+        done = await hub.ledger.act(wanted)
+    except MissingError:
+        raise Problem(ProblemType.NOT_FOUND) from None
+    except ConflictError:
+        raise Problem(ProblemType.CONFLICT, STANDS_OTHERWISE[type(wanted)]) from None
+    for change in done.settled.stages:
+        hub.announcer(Staged(change.kind, change.stage))
+    hub.engine.wake({*targets, *done.settled.targets})
+    return done
+
+
+def actor_of(caller: Principal) -> str:
+    """Name a caller in the audit: the house, and which of its keys; at most 80 characters."""
+    return f"{caller.front_end[:67]}/{caller.prefix}"
+
+
+def problem_of(error: Exception) -> Problem:
+    """Turn what the core raises into what the door answers."""
+    if isinstance(error, Problem):
+        return error
+    return next(make() for known, make in MEANINGS.items() if isinstance(error, known))
+
+
+MEANINGS: Final[Mapping[type[Exception], Callable[[], Problem]]] = {
+    KeyReusedError: lambda: Problem(
+        ProblemType.IDEMPOTENCY_KEY_REUSED, "Cette clé d'idempotence a déjà servi pour une autre demande."
+    ),
+    ReferenceTakenError: lambda: Problem(
+        ProblemType.CONFLICT,
+        "Cette référence du portail désigne déjà une autre demande.",
+        errors=[FieldError("/external_reference", "Référence du portail", "déjà employée")],
+    ),
+    ConflictError: lambda: Problem(ProblemType.CONFLICT),
+    MappingError: lambda: Problem(
+        ProblemType.INVALID,
+        errors=[FieldError("/data", "Données de la démarche", "le circuit de la démarche ne sait pas les lire")],
+    ),
+    SQLAlchemyError: lambda: Problem(
+        ProblemType.UNAVAILABLE, "Rien n'a été enregistré ; répétez l'appel, avec la même clé.", headers=AGAIN
+    ),
+}
+"""What the core raises, the nearest class first, and what the door makes of it."""

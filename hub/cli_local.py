@@ -1,0 +1,296 @@
+"""The verbs that need no running hub: they start one, prepare one, prove its files, show it, or measure it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from hub.terminal import Json, note, say, say_json, say_table
+
+START: Final = "Start"
+INSTALLATION: Final = "Installation"
+
+local = typer.Typer()
+keys = typer.Typer(no_args_is_help=True, help="Make and revoke API keys, straight in the ledger.")
+local.add_typer(keys, name="keys", rich_help_panel=INSTALLATION)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The settings file; hub.yaml of this folder if there is one.")
+]
+Tied = Annotated[bool, typer.Option("--tied", hidden=True)]
+
+
+@local.command(rich_help_panel=START)
+def up(  # noqa: PLR0913  # its options are its parameters
+    config: Config = None,
+    *,
+    sandboxes: Annotated[
+        bool, typer.Option("--sandboxes", help="Start the sandboxes too, and point every target at them.")
+    ] = False,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for a free one.")] = None,
+    tied: Tied = False,
+    as_json: Json = False,
+) -> None:
+    """Serve the API and the engine, in one process, until Ctrl-C.
+
+    Example: hub up --sandboxes --port 0
+    """
+    from hub.processes import log_to_stderr, run  # noqa: PLC0415  # start-up time
+
+    log_to_stderr()
+    over = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = read_settings(config).model_copy(update=over)
+    raise typer.Exit(run(_up(settings, as_json=as_json, sandboxes=sandboxes, tied=tied)))
+
+
+async def _up(settings: Any, *, as_json: bool, sandboxes: bool, tied: bool) -> int:
+    from hub.processes import child, closed_stdin  # noqa: PLC0415  # start-up time
+    from hub.sandboxes import aimed_at  # noqa: PLC0415  # start-up time
+    from hub.serve import serve  # noqa: PLC0415  # start-up time
+
+    told: dict[str, Any] = {}
+    async with AsyncExitStack() as stack:
+        if sandboxes:
+            log = settings.secret_file.parent / "sandboxes.log"
+            running = await stack.enter_async_context(child("sandboxes", "--json", "--tied", log=log))
+            settings = aimed_at(settings, running.announced["settings"])
+            told = {"sandboxes": running.announced["control"], "keys": _first_keys(settings)}
+        ending = asyncio.ensure_future(closed_stdin()) if tied else None
+        return await serve(settings, _teller(told, as_json=as_json), ending)
+
+
+def _first_keys(settings: Any) -> Mapping[str, str]:
+    """Make a key for each role at the first start, told by the secret that is not there yet."""
+    from hub.access import EVERY_HOUSE, Role  # noqa: PLC0415  # start-up time
+    from hub.locksmith import Wanted, make_keys  # noqa: PLC0415  # start-up time
+    from hub.sandboxes import FRONT_END  # noqa: PLC0415  # start-up time
+
+    if settings.secret_file.exists():
+        return {}
+    front_end, operator = make_keys(settings, Wanted(FRONT_END, Role.FRONT_END), Wanted(EVERY_HOUSE, Role.OPERATOR))
+    return {"front_end": front_end, "operator": operator}
+
+
+def _teller(told: Mapping[str, Any], *, as_json: bool) -> Callable[[str], None]:
+    def tell(url: str) -> None:
+        if as_json:
+            say_json({"url": url, **told})
+        else:
+            _welcome(url, told)
+
+    return tell
+
+
+def _welcome(url: str, told: Mapping[str, Any]) -> None:
+    from hub.settings import HOME  # noqa: PLC0415  # start-up time
+
+    say(f"hub        {url}   ({url}/docs · {url}/metrics)")
+    if control := told.get("sandboxes"):
+        say(f"sandboxes  {control}   ({control}/menu · {control}/mailbox)")
+    made = told.get("keys", {})
+    for name, key in made.items():
+        say(f"{name.replace('_', ' ')} key, shown this once: {key}")
+    if not made:
+        say("keys: those made before, or `hub keys create`")
+        return
+    sample = HOME / "routes/etat_civil_naissance/samples/copie_pour_un_mariage.json"
+    say("\nA first request, as it stands:\n")
+    say(f"curl -sS {url}/v1/requests -H 'Authorization: Bearer {made['front_end']}' \\")
+    say(f"  -H 'Content-Type: application/json' -H 'Idempotency-Key: premier-essai' -d '@{sample}'")
+    say(f"\nAnd from another terminal: HUB_URL={url} HUB_KEY={made['operator']} hub list")
+
+
+@local.command(rich_help_panel=START)
+def sandboxes(
+    port: Annotated[int, typer.Option(help="Port of the control API; 0 for a free one.")] = 0,
+    *,
+    tied: Tied = False,
+    as_json: Json = False,
+) -> None:
+    """Run every connector's sandbox, with a small API to break them, until Ctrl-C.
+
+    Example: curl -X POST $CONTROL/faults -d '{"connector": "technocarte", "fault": "slow", "times": 5}'
+    """
+    from hub.processes import log_to_stderr, run  # noqa: PLC0415  # start-up time
+
+    log_to_stderr()
+    run(_sandboxes(port, tied=tied, as_json=as_json))
+
+
+async def _sandboxes(port: int, *, tied: bool, as_json: bool) -> None:
+    from hub.processes import closed_stdin, signalled  # noqa: PLC0415  # start-up time
+    from hub.sandboxes import open_sandboxes  # noqa: PLC0415  # start-up time
+
+    async with open_sandboxes(port) as opened:
+        if as_json:
+            say_json(opened)
+        else:
+            say(f"control  {opened['control']}   (/settings · /menu · /mailbox · /taken/CONNECTOR · POST /faults)")
+            say_table("sandboxes", [{"connector": name} | said for name, said in opened["settings"].items()], SHOWN)
+        await (closed_stdin() if tied else signalled())
+
+
+SHOWN: Final = ("connector", "url", "host", "port", "username", "password")
+
+
+@local.command(rich_help_panel=START)
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="End by itself, with exit code 0 if all is well.")] = False,
+    requests: Annotated[int, typer.Option(min=1, max=20_000, help="How many requests the hour brings.")] = 500,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same hour.")] = 2026,
+) -> None:
+    """Show a September hour: real requests, failing targets, people who finish what machines must not.
+
+    Example: hub demo --once --requests 200
+    """
+    from hub.demo import run_demo  # noqa: PLC0415  # start-up time
+
+    raise typer.Exit(run_demo(requests, seed, once=once))
+
+
+@local.command(rich_help_panel=INSTALLATION)
+def check(config: Config = None, *, as_json: Json = False) -> None:
+    """Find everything that is wrong in connectors/, mappings/ and routes/; exit code 1 when something is.
+
+    Example: hub check --json
+    """
+    from hub.check import check as find  # noqa: PLC0415  # start-up time
+    from hub.settings import HOME  # noqa: PLC0415  # start-up time
+
+    findings = find(HOME, *read_settings(config).homes)
+    if as_json:
+        say_json([asdict(finding) for finding in findings])
+    for finding in findings if not as_json else ():
+        say(f"{finding.file}:{finding.line or 1}: {finding.message}")
+    note(f"{len(findings)} found" if findings else "nothing to find fault with")
+    raise typer.Exit(bool(findings))
+
+
+@local.command(rich_help_panel=INSTALLATION)
+def probe(name: str, config: Config = None, *, as_json: Json = False) -> None:
+    """Find out whether a target of the settings is up and knows us, changing nothing there.
+
+    Example: hub probe logitud -c hub.yaml
+    """
+    from hub.processes import run  # noqa: PLC0415  # start-up time
+
+    code = run(_probe(name, read_settings(config)))
+    if as_json:
+        say_json({"target": name, "up": not code, "code": code})
+    else:
+        say(f"{name}: {code or 'up, and it knows us'}")
+    raise typer.Exit(bool(code))
+
+
+async def _probe(name: str, settings: Any) -> str:
+    """Give the code of what is wrong with a target, "" when all is well."""
+    from datetime import timedelta  # noqa: PLC0415  # start-up time
+
+    from hub.app import connect  # noqa: PLC0415  # start-up time
+    from hub.catalogue import Catalogue  # noqa: PLC0415  # start-up time
+    from hub.connector import Deadline  # noqa: PLC0415  # start-up time
+    from hub.errors import DeliveryError  # noqa: PLC0415  # start-up time
+    from hub.settings import HOME  # noqa: PLC0415  # start-up time
+
+    if name not in settings.targets:
+        raise typer.BadParameter(f"the settings name these targets: {', '.join(settings.targets) or 'none'}")
+    target = connect(Catalogue.read(HOME, *settings.homes), name, settings.targets[name])
+    try:
+        await target.connector.probe(Deadline(timedelta(seconds=10)))
+    except DeliveryError as error:
+        return error.code
+    finally:
+        await target.connector.close()
+    return ""
+
+
+@local.command(rich_help_panel=INSTALLATION)
+def bench(
+    requests: Annotated[int, typer.Option(min=1, help="How many requests each system gets.")] = 10_000,
+    connections: Annotated[int, typer.Option(min=1, help="Connections kept busy.")] = 32,
+    *,
+    url: Annotated[str | None, typer.Option(help="Measure the door of a hub that runs there.")] = None,
+    key: Annotated[str, typer.Option(envvar="HUB_KEY", help="A front end's key for --url.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure the hub beside a plain stack, under the same load.
+
+    Example: hub bench --requests 20000 --json
+    """
+    from hub.bench import run as measure  # noqa: PLC0415  # start-up time
+    from hub.bench.report import Options  # noqa: PLC0415  # start-up time
+
+    headers = {"Authorization": f"Bearer {key}"} if url and key else {}
+    report = measure(Options(requests=requests, connections=connections, url=url, headers=headers))
+    if as_json:
+        say(report.as_json())
+        return
+    from rich.console import Console  # noqa: PLC0415  # start-up time
+
+    Console().print(report.as_table())
+
+
+@keys.command()
+def create(  # noqa: PLR0913  # its options are its parameters
+    front_end: Annotated[str, typer.Argument(help="The front end's name; * for all of them.")],
+    role: Annotated[str, typer.Option(help="front_end, agent or operator.")] = "front_end",
+    kind: Annotated[list[str] | None, typer.Option(help="Keep it to this kind; may be repeated.")] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Keep it to this site; may be repeated.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="How many days it lives; for ever if not said.")] = None,
+    config: Config = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Make a key, and print it this once.
+
+    Example: hub keys create portail --kind etat_civil.naissance --days 365
+    """
+    from datetime import timedelta  # noqa: PLC0415  # start-up time
+
+    from hub.access import Role  # noqa: PLC0415  # start-up time
+    from hub.locksmith import Wanted, make_keys  # noqa: PLC0415  # start-up time
+
+    if role not in set(Role):
+        raise typer.BadParameter(f"a role is one of {', '.join(Role)}")
+    lasts = timedelta(days=days) if days else None
+    [text] = make_keys(read_settings(config), Wanted(front_end, Role(role), kind or (), site or (), lasts))
+    if as_json:
+        say_json({"key": text, "front_end": front_end, "role": role})
+    else:
+        say(text)
+
+
+@keys.command(name="revoke")
+def revoke(
+    prefix: Annotated[str, typer.Argument(help="The 12 digits after hub_.")],
+    config: Config = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Revoke a key: a running hub stops knowing it within five seconds.
+
+    Example: hub keys revoke 4f2a9c01d3e8
+    """
+    from hub.locksmith import revoke_key  # noqa: PLC0415  # start-up time
+
+    found = revoke_key(read_settings(config), prefix.removeprefix("hub_")[:12])
+    if as_json:
+        say_json({"prefix": prefix, "revoked": found})
+    else:
+        say("revoked" if found else "no key has this prefix")
+    raise typer.Exit(not found)
+
+
+def read_settings(config: Path | None) -> Any:
+    """Read the settings file, hub.yaml of this folder, or the defaults; raises ConfigurationError."""
+    from hub.settings import Settings  # noqa: PLC0415  # start-up time
+
+    return Settings.read(config or next((file for file in [Path("hub.yaml")] if file.exists()), None))

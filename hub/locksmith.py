@@ -1,0 +1,51 @@
+"""Makes and revokes API keys straight in the ledger, whether a hub runs on it or not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from hub.access import Role, new_key
+from hub.book import system_clock
+from hub.database import open_database, upgrade
+from hub.keys import add_keys, revoke
+from hub.policy import later
+from hub.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A key to make: whose, what for, for which kinds and sites (none: all), and for how long (None: for ever)."""
+
+    front_end: str
+    role: Role
+    kinds: Collection[str] = ()
+    sites: Collection[str] = ()
+    lasts: timedelta | None = None
+
+
+def make_keys(settings: Settings, *wanted: Wanted) -> list[str]:
+    """Make keys and give their texts, which nobody can show again."""
+    now = system_clock()
+    made = []
+    for one in wanted:
+        expires = later(now, one.lasts) if one.lasts else None
+        text, key = new_key(settings.secret(), now, front_end=one.front_end, role=one.role, expires_at=expires)
+        made.append((text, replace(key, kinds=frozenset(one.kinds), sites=frozenset(one.sites))))
+    database = open_database(settings.database)
+    upgrade(database)
+    with database.begin() as connection:
+        add_keys(connection, [key for _, key in made])
+    database.dispose()
+    return [text for text, _ in made]
+
+
+def revoke_key(settings: Settings, prefix: str) -> bool:
+    """Revoke the key with this prefix, at once for new readers and within five seconds for a hub that runs."""
+    database = open_database(settings.database)
+    upgrade(database)
+    with database.begin() as connection:
+        [found] = revoke(connection, [(prefix, system_clock())])
+    database.dispose()
+    return found

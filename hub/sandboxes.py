@@ -1,0 +1,164 @@
+"""Every connector's sandbox in one process, each on a loopback port of its own, and one small API to break them.
+
+`GET /settings` connector → settings · `GET /menu` connector → fault → what it does · `POST /faults`
+`{connector, fault, times}` · `DELETE /faults/{connector}` · `GET /taken/{connector}` key → count ·
+`GET /mailbox` what the mail server holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from hub.connector import Sandbox
+from hub.settings import HOME, FrontEnd, Settings, TargetSettings
+
+MAIL: Final = "courriel"
+"""The connector whose sandbox has a mailbox to look at."""
+
+FRONT_END: Final = "portail"
+"""The front end that listens at the sandbox of call-backs."""
+
+TARGET_NAMES: Final[Mapping[str, str]] = {"gru": f"gru_{FRONT_END}"}
+"""Connector → the name of its target, where they differ."""
+
+BRISK: Final[Mapping[str, Any]] = {
+    "deadline": "2s",
+    "base": "200ms",
+    "cap": "2s",
+    "breaker_cooldown": "2s",
+    "concurrency": 16,
+}
+"""A policy for targets that answer in milliseconds: what takes real targets hours is seen in seconds."""
+
+
+@dataclass(frozen=True)
+class Sandboxes:
+    """The sandboxes of this installation, by connector."""
+
+    running: Mapping[str, Sandbox]
+
+    @classmethod
+    def find(cls) -> Sandboxes:
+        """Make the sandbox of every connector that has one."""
+        names = sorted(file.parent.name for file in HOME.glob("connectors/*/connector.toml"))
+        modules = (f"connectors.{name}.sandbox" for name in names)
+        found = {module.split(".")[1]: import_module(module).Sandbox() for module in modules if find_spec(module)}
+        return cls(found)
+
+    async def start(self) -> None:
+        """Start them all."""
+        for sandbox in self.running.values():
+            await sandbox.start()
+
+    async def stop(self) -> None:
+        """Stop them all."""
+        for sandbox in self.running.values():
+            await sandbox.stop()
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Say how a connector reaches each."""
+        return {name: sandbox.settings() for name, sandbox in self.running.items()}
+
+    def application(self) -> web.Application:
+        """Build the API that breaks and inspects them."""
+        application = web.Application()
+        application.router.add_get("/settings", self._settings)
+        application.router.add_get("/menu", self._menu)
+        application.router.add_post("/faults", self._break)
+        application.router.add_delete("/faults/{connector}", self._mend)
+        application.router.add_get("/taken/{connector}", self._taken)
+        application.router.add_get("/mailbox", self._mailbox)
+        return application
+
+    async def _settings(self, _: web.Request) -> web.Response:
+        return reply(self.settings())
+
+    async def _menu(self, _: web.Request) -> web.Response:
+        return reply({name: _titles(sandbox) for name, sandbox in self.running.items()})
+
+    async def _break(self, request: web.Request) -> web.Response:
+        match _read(await request.read()):
+            case {"connector": str(name), "fault": str(fault), **rest} if fault in _titles(self._named(name)):
+                times = rest.get("times", 1)
+                self._named(name).break_with(fault, times if isinstance(times, int) else 1)
+                return web.Response(status=204)
+            case _:
+                raise web.HTTPUnprocessableEntity(text="expected connector, fault (see /menu) and times")
+
+    async def _mend(self, request: web.Request) -> web.Response:
+        self._named(request.match_info["connector"]).mend()
+        return web.Response(status=204)
+
+    async def _taken(self, request: web.Request) -> web.Response:
+        return reply(self._named(request.match_info["connector"]).taken())
+
+    async def _mailbox(self, _: web.Request) -> web.Response:
+        return reply([_letter(received) for received in getattr(self._named(MAIL), "mailbox", ())])
+
+    def _named(self, name: str) -> Sandbox:
+        try:
+            return self.running[name]
+        except KeyError:
+            raise web.HTTPNotFound(text=f"no sandbox is called so; there are: {', '.join(self.running)}") from None
+
+
+@asynccontextmanager
+async def open_sandboxes(port: int = 0) -> AsyncIterator[dict[str, Any]]:
+    """Run the sandboxes and their API for the length of a block; gives `{control, settings}`."""
+    sandboxes = Sandboxes.find()
+    runner = web.AppRunner(sandboxes.application(), access_log=None, shutdown_timeout=1)
+    try:
+        await sandboxes.start()
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield {"control": f"http://127.0.0.1:{runner.addresses[0][1]}", "settings": sandboxes.settings()}
+    finally:
+        await runner.cleanup()
+        await sandboxes.stop()
+
+
+def aimed_at(settings: Settings, sandboxes: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """Point every target of an installation at the sandboxes, and let its call-backs be heard."""
+    targets = {
+        TARGET_NAMES.get(name, name): TargetSettings(connector=name, settings=said, policy=BRISK)
+        for name, said in sandboxes.items()
+    }
+    listener = FrontEnd(callback=TARGET_NAMES["gru"])
+    return settings.model_copy(update={"targets": targets, "front_ends": {FRONT_END: listener}})
+
+
+def reply(value: Any) -> web.Response:
+    """Answer JSON."""
+    return web.Response(body=orjson.dumps(value), content_type="application/json")
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _titles(sandbox: Sandbox) -> dict[str, str]:
+    return {name: fault.title for name, fault in sandbox.menu.items()}
+
+
+def _letter(received: Any) -> dict[str, Any]:
+    """Show a message: envelope, subject, text, names of the files."""
+    message = received.message
+    text = message.get_body(("plain",))
+    return {
+        "from": received.sender,
+        "to": received.recipients,
+        "subject": str(message["Subject"]),
+        "text": text.get_content() if text else "",
+        "files": [part.get_filename() for part in message.iter_attachments()],
+    }

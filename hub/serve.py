@@ -1,0 +1,74 @@
+"""Running a hub: the engine and its API in one process, until a signal ends it or the engine cannot be kept running."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import uvicorn
+
+from hub.api import build_api
+from hub.app import open_hub
+from hub.settings import Settings
+
+BACKLOG: Final = 2048
+
+
+async def serve(settings: Settings, announce: Callable[[str], None], tied_to: asyncio.Future[Any] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM, or until `tied_to` is done; gives the exit code: 1 when the engine failed.
+
+    `announce` is told the address once requests are accepted. Raises OSError when the port is taken.
+    """
+    with socket.create_server((settings.host, settings.port), backlog=BACKLOG) as listener:
+        async with open_hub(settings) as hub:
+            config = uvicorn.Config(
+                build_api(hub),
+                http="httptools",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(settings.grace.total_seconds()),
+            )
+            server = uvicorn.Server(config)
+            async with _ended_by(server, hub.failed.wait(), *([tied_to] if tied_to else [])):
+                announce(address_of(listener))
+                _leave_signals_alone()
+                await server.serve([listener])
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for what is under way
+            return int(hub.failed.is_set())
+
+
+def address_of(listener: socket.socket) -> str:
+    """Say where a socket listens, as a URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _leave_signals_alone() -> None:
+    """Let uvicorn alone hear signals: it raises them again at its end, while the engine must still stop in order."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@asynccontextmanager
+async def _ended_by(
+    server: uvicorn.Server, *ends: Coroutine[Any, Any, Any] | asyncio.Future[Any]
+) -> AsyncIterator[None]:
+    """End the server when any of `ends` is done."""
+    watching = [asyncio.ensure_future(end) for end in ends]
+
+    def end(_: asyncio.Future[Any]) -> None:
+        server.should_exit = True
+
+    for watched in watching:
+        watched.add_done_callback(end)
+    try:
+        yield
+    finally:
+        for watched in watching:
+            watched.cancel()

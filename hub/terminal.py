@@ -1,0 +1,42 @@
+"""What the command line prints: answers on standard output, as JSON or for people; everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+
+
+def say_json(value: Any) -> None:
+    """Print one line of JSON, at once."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str = "") -> None:
+    """Print a line of an answer."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """Print a line that is no answer: progress, warnings, errors."""
+    typer.echo(text, err=True)
+
+
+def say_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print rows for people; a column none of them has is left out."""
+    from rich.console import Console  # noqa: PLC0415  # start-up time
+    from rich.table import Table  # noqa: PLC0415  # start-up time
+
+    present = [name for name in columns if any(row.get(name) not in {None, ""} for row in rows)]
+    table = Table(title=title, title_justify="left")
+    for name in present:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*("" if row.get(name) is None else str(row[name]) for name in present))
+    Console().print(table if rows else f"{title}: none")

@@ -1,0 +1,220 @@
+"""The ledger's reading queries: what people and front ends are shown, within what the caller may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Annotated, Any, Final
+
+from pydantic import AwareDatetime, Field
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, text
+
+from hub.access import EVERY_HOUSE, Principal, Role
+from hub.attachments import ATTACHMENTS, Described
+from hub.book import Book
+from hub.catalogue import Definition
+from hub.lifecycle import State
+from hub.model import Channel, Frozen, Status
+from hub.policy import PARIS
+from hub.routing import CALLBACK
+from hub.tables import TROUBLED, Attempt, Delivery, Event, Request, among
+
+REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
+ATTEMPTS: Final[Any] = Attempt.__table__  # type: ignore[attr-defined]  # likewise
+EVENTS: Final[Any] = Event.__table__  # type: ignore[attr-defined]  # likewise
+
+STAGE: Final = "stage"
+"""The kind of an event that says which stage a request reached."""
+
+Word = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+Cursor = Annotated[str, Field(pattern=r"^[0-9a-f]{1,14}$", description="Le curseur de la page précédente.")]
+Limit = Annotated[int, Field(ge=1, le=100, description="Nombre de lignes par page.")]
+Moment = Annotated[AwareDatetime | date, Field(union_mode="left_to_right")]
+"""A moment, or a whole day in the time of Paris."""
+
+
+class Search(Frozen):
+    """Which requests are looked for; what is not said does not matter."""
+
+    kind: Word | None = None
+    status: Status | None = None
+    stage: Word | None = None
+    site: Word | None = None
+    channel: Channel | None = None
+    external_reference: Word | None = None
+    since: Moment | None = Field(default=None, alias="from", description="Reçues depuis ce jour ou ce moment.")
+    until: Moment | None = Field(default=None, alias="to", description="Reçues jusqu'à ce jour compris, ou ce moment.")
+    q: Word | None = Field(default=None, description="Numéro, référence du portail, nom, courriel ou téléphone.")
+    limit: Limit = 50
+    after: Cursor | None = None
+
+
+class Trouble(Frozen):
+    """Which deliveries are looked for: those that need a person unless `state` says otherwise."""
+
+    state: list[State] = Field(default=[State.PARKED, State.UNCERTAIN], max_length=len(State))
+    target: Word | None = None
+    code: Word | None = None
+    stage: Word | None = None
+    kind: Word | None = None
+    limit: Limit = 50
+    after: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One request with the definition it is pinned to."""
+
+    row: Row[Any]
+    definition: Definition
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One request with everything its front end is shown."""
+
+    row: Row[Any]
+    definition: Definition
+    stages: Sequence[Row[Any]]
+    deliveries: Sequence[Row[Any]]
+    attachments: Sequence[Described]
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """One delivery with everything an operator is shown: its request, every attempt, every event."""
+
+    row: Row[Any]
+    request: Row[Any]
+    attempts: Sequence[Row[Any]]
+    events: Sequence[Row[Any]]
+
+
+def find(connection: Connection, book: Book, number: int) -> Found | None:
+    """Find a request by its number."""
+    row = connection.execute(select(REQUESTS).where(REQUESTS.c.number == number)).first()
+    return None if row is None else Found(row, book.definition(connection, row.version))
+
+
+def whole(connection: Connection, book: Book, number: int) -> Whole | None:
+    """Find a request by its number, with its stages, its deliveries and its attachments."""
+    found = find(connection, book, number)
+    if found is None:
+        return None
+    deliveries = select(DELIVERIES).where(DELIVERIES.c.request == number, DELIVERIES.c.step != CALLBACK)
+    files = select(ATTACHMENTS).where(ATTACHMENTS.c.request == number).order_by(ATTACHMENTS.c.created_at)
+    return Whole(
+        found.row,
+        found.definition,
+        connection.execute(_events(number).where(EVENTS.c.kind == STAGE)).all(),
+        connection.execute(deliveries.order_by(DELIVERIES.c.ordinal)).all(),
+        [Described(**row._mapping) for row in connection.execute(files)],  # noqa: SLF001  # its public name
+    )
+
+
+def page(connection: Connection, caller: Principal, search: Search, blinded: str) -> Sequence[Row[Any]]:
+    """List requests, the newest first; `blinded` is what `search.q` amounts to in the blind indexes.
+
+    One row more than asked for says that there is another page.
+    """
+    said = search.model_dump(include={"kind", "status", "stage", "site", "channel", "external_reference"})
+    conditions = [REQUESTS.c[name] == value for name, value in said.items() if value is not None]
+    if search.since:
+        conditions.append(REQUESTS.c.received_at >= _instant(search.since, time.min))
+    if search.until:
+        conditions.append(REQUESTS.c.received_at <= _instant(search.until, time.max))
+    if search.q:
+        conditions.append(or_(*_amounting_to(search.q, blinded)))
+    if search.after:
+        conditions.append(REQUESTS.c.number < int(search.after, 16))
+    statement = select(REQUESTS).where(*conditions, *_visible(caller)).order_by(REQUESTS.c.number.desc())
+    return connection.execute(statement.limit(search.limit + 1)).all()
+
+
+def deliveries(connection: Connection, caller: Principal, trouble: Trouble) -> Sequence[Row[Any]]:
+    """List deliveries, the newest first, each with its request's kind and site; one row more than asked for."""
+    statement = _joined(DELIVERIES, REQUESTS.c.kind, REQUESTS.c.site).where(
+        *_within(trouble.state), *_of(trouble), *_visible(caller)
+    )
+    if trouble.after:
+        statement = statement.where(DELIVERIES.c.id < int(trouble.after, 16))
+    return connection.execute(statement.order_by(DELIVERIES.c.id.desc()).limit(trouble.limit + 1)).all()
+
+
+def dossier(connection: Connection, delivery: int) -> Dossier | None:
+    """Find a delivery by its id, with everything that is known of it."""
+    row = connection.execute(_joined(DELIVERIES, REQUESTS.c.kind, REQUESTS.c.site).where(DELIVERIES.c.id == delivery))
+    found = row.first()
+    if found is None:
+        return None
+    attempts = select(ATTEMPTS).where(ATTEMPTS.c.delivery == delivery).order_by(ATTEMPTS.c.id)
+    return Dossier(
+        found,
+        connection.execute(select(REQUESTS).where(REQUESTS.c.number == found.request)).one(),
+        connection.execute(attempts).all(),
+        connection.execute(_events(found.request)).all(),
+    )
+
+
+def causes(connection: Connection, caller: Principal, trouble: Trouble) -> Sequence[Row[Any]]:
+    """Count deliveries by target, code, stage and state, the most frequent cause first, since when each."""
+    columns = DELIVERIES.c
+    by = (columns.target, columns.code, columns.stage, columns.state)
+    count = func.count().label("deliveries")
+    statement = _joined(*by, count, func.min(columns.updated_at).label("oldest_at"))
+    statement = statement.where(*_within(trouble.state), *_of(trouble), *_visible(caller))
+    return connection.execute(statement.group_by(*by).order_by(count.desc(), *by)).all()
+
+
+def alive(connection: Connection, questions: Sequence[None]) -> list[bool]:
+    """Say that the database answers; run by the writer, it also says that the writer works."""
+    connection.execute(select(REQUESTS.c.number).limit(1)).all()
+    return [True] * len(questions)
+
+
+def _joined(*columns: Any) -> Select[Any]:
+    return select(*columns).select_from(DELIVERIES.join(REQUESTS, REQUESTS.c.number == DELIVERIES.c.request))
+
+
+def _events(number: int) -> Select[Any]:
+    return select(EVENTS).where(EVENTS.c.request == number).order_by(EVENTS.c.id)
+
+
+def _visible(caller: Principal) -> list[ColumnElement[bool]]:
+    """Keep to the caller's house, kinds and sites; see `access.same_house` and `access.allow`."""
+    conditions = []
+    if caller.front_end != EVERY_HOUSE or caller.role is Role.FRONT_END:
+        conditions.append(REQUESTS.c.front_end == caller.front_end)
+    if caller.kinds:
+        conditions.append(REQUESTS.c.kind.in_(caller.kinds))
+    if caller.sites:
+        conditions.append(REQUESTS.c.site.in_(caller.sites))
+    return conditions
+
+
+def _within(states: Sequence[State]) -> list[ColumnElement[bool]]:
+    """Keep to these states, in the words of the index on troubled deliveries where it covers them."""
+    covered = [text(among(TROUBLED))] if set(states) <= set(TROUBLED) else []
+    return [*covered, DELIVERIES.c.state.in_(states)]  # type: ignore[list-item]  # a text is a condition too
+
+
+def _of(trouble: Trouble) -> list[ColumnElement[bool]]:
+    said = trouble.model_dump(include={"target", "code", "stage"}, exclude_none=True)
+    conditions = [DELIVERIES.c[name] == value for name, value in said.items()]
+    return [*conditions, *([REQUESTS.c.kind == trouble.kind] if trouble.kind else [])]
+
+
+def _amounting_to(said: str, blinded: str) -> list[ColumnElement[bool]]:
+    columns = REQUESTS.c
+    indexes = [columns.name_index == blinded, columns.email_index == blinded, columns.phone_index == blinded]
+    digits = said.replace(" ", "")
+    numbered = [columns.number == int(digits)] if len(digits) == 9 and digits.isascii() and digits.isdigit() else []
+    return [*numbered, columns.external_reference == said, *indexes]
+
+
+def _instant(moment: datetime | date, hour: time) -> int:
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, hour, PARIS)
+    return int(moment.timestamp() * 1000)

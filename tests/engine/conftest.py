@@ -1,0 +1,181 @@
+"""A hub at work beside a real target that can be broken: three operations, one for each effect that matters."""
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+
+from connectors.gru.sandbox import Sandbox as FrontEndSandbox
+from connectors.rest.sandbox import Sandbox
+from hub import acts
+from hub.access import Principal, Role
+from hub.app import open_hub
+from hub.settings import Settings
+
+OPERATIONS = {"idempotent": "deposer", "lookup": "enregistrer", "once": "signaler"}
+QUICK = {
+    "deadline": "400ms",
+    "base": "20ms",
+    "cap": "40ms",
+    "breaker_threshold": 1000,
+    "concurrency": 8,
+}
+STAGES = json.dumps({"stages": {}})
+
+
+def write_home(home):
+    """Write one kind an effect, plus one with a person in the middle and one child a delivery."""
+    steps = {kind: [{"deliver": "cible", "using": f"cible/{kind}"}] for kind in OPERATIONS}
+    steps["circuit"] = [
+        {"await": "decision", "id": "instruction", "stage": "En cours d'instruction", "reasons": ["Refusé"]},
+        {
+            "branch": "data.urgent = true",
+            "then": [{"deliver": "cible", "id": "urgence", "using": "cible/lookup"}],
+            "otherwise": [],
+        },
+        {"deliver": "cible", "using": "cible/enfant", "id": "enfants", "for_each": "data.enfants"},
+        {"notify": "cible", "using": "cible/idempotent", "id": "avis"},
+    ]
+    operations = {**OPERATIONS, "enfant": "enregistrer"}
+    for name, operation in operations.items():
+        folder = home / "mappings/cible"
+        folder.mkdir(parents=True, exist_ok=True)
+        objet = "$item" if name == "enfant" else "$uppercase(data.objet)"
+        mapping = {
+            "mapping": f"cible/{name}",
+            "from": list(steps),
+            "to": f"rest.{operation}",
+            "fields": {"objet": objet, "telephone": "$phone_fr(data.telephone)"},
+            "examples": [{"name": "nothing is nothing", "given": {}, "expect": {}}],
+        }
+        (folder / f"{name}.yaml").write_text(json.dumps(mapping))
+    for kind, route in steps.items():
+        folder = home / "routes" / kind
+        folder.mkdir(parents=True)
+        route_file = {"route": kind, "title": kind, "owner": "essais", "steps": route}
+        (folder / "route.yaml").write_text(json.dumps(route_file))
+        (folder / "schema.json").write_text(json.dumps({"type": "object"}))
+
+
+class Town:
+    """A hub, its target, and the few things tests do with them."""
+
+    def __init__(self, hub, target, front_end):
+        self.hub, self.target, self.front_end = hub, target, front_end
+        self.principal = Principal(prefix="0", front_end="portail", role=Role.FRONT_END)
+        self._count = 0
+
+    async def submit(self, kind, **data):
+        """Submit one request and give its number."""
+        self._count += 1
+        raw = {
+            "kind": kind,
+            "applicant": {"identity": {"family_name": "Lefèvre", "given_name": "Léa"}},
+            "data": {"objet": "certificat", **data},
+        }
+        return (await self.hub.inbox.submit(self.principal, f"key-{self._count}", raw)).number
+
+    def rows(self, sql, **values):
+        """Read the ledger."""
+        return self.hub.ledger.look(lambda connection: connection.execute(text(sql), values).all())
+
+    def delivery(self, number, step="cible"):
+        """Give the delivery of one step of a request."""
+        return self.rows("SELECT * FROM delivery WHERE request = :n AND step = :s", n=number, s=step)[0]
+
+    def request(self, number):
+        """Give a request's row."""
+        return self.rows("SELECT * FROM request WHERE number = :n", n=number)[0]
+
+    def outcomes(self, number):
+        """List the outcomes of every attempt of a request's first delivery, in order."""
+        rows = self.rows("SELECT outcome FROM attempt WHERE delivery = :d ORDER BY id", d=number * 1000 + 1)
+        return [row.outcome for row in rows]
+
+    async def until(self, condition, seconds=20):
+        """Wait for the ledger to show something, or fail."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def settle(self, number, *statuses):
+        """Wait until a request stands at one of these statuses."""
+        wanted = set(statuses) or {"done", "refused", "finalized", "cancelled", "parked"}
+        await self.until(lambda: self.request(number).status in wanted)
+        return self.request(number)
+
+    async def act(self, act):
+        """Do what a person asks."""
+        done = await self.hub.ledger.act(act)
+        self.hub.engine.wake({"cible", "rappel"})
+        return done
+
+    @property
+    def taken(self) -> Counter[str]:
+        """What the target took, by our key."""
+        return self.target.taken()
+
+
+@pytest.fixture
+def make_town(tmp_path):
+    """Open a town with any policy; the ledger stays in the test's folder, so that it can be opened again."""
+    write_home(tmp_path)
+
+    @asynccontextmanager
+    async def town(policy=None, *, serve=True, sandbox=None):
+        target, front_end = sandbox or Sandbox(), FrontEndSandbox()
+        if sandbox is None:
+            await target.start()
+        await front_end.start()
+        settings = Settings.model_validate(
+            {
+                "database": f"sqlite:///{tmp_path}/hub.db",
+                "files": tmp_path / "files",
+                "secret_file": tmp_path / "secret",
+                "homes": [tmp_path],
+                "sweep_every": "50ms",
+                "grace": "2s",
+                "front_ends": {"portail": {"callback": "rappel"}},
+                "targets": {
+                    "cible": {
+                        "connector": "rest",
+                        "settings": quick_target(target),
+                        "policy": QUICK | (policy or {}),
+                    },
+                    "rappel": {"connector": "gru", "settings": front_end.settings(), "policy": QUICK},
+                },
+            }
+        )
+        try:
+            async with open_hub(settings, serve=serve) as hub:
+                yield Town(hub, target, front_end)
+        finally:
+            if sandbox is None:
+                await target.stop()
+            await front_end.stop()
+
+    return town
+
+
+@pytest.fixture
+async def town(make_town):
+    """A town whose target is patient enough for tests."""
+    async with make_town() as opened:
+        yield opened
+
+
+def quick_target(target):
+    """Let the sandbox's look-up be believed after a blink."""
+    settings = target.settings()
+    operations = {name: dict(operation) for name, operation in settings["operations"].items()}
+    operations["enregistrer"]["visible_after"] = "50ms"
+    return {**settings, "operations": operations}
+
+
+@pytest.fixture
+def acting():
+    """The acts of people, for tests to name."""
+    return acts
