@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Path, Security
 from fastapi.security import HTTPBearer
-from pydantic import ValidationError
+from pydantic import StringConstraints, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
@@ -18,7 +18,7 @@ from hub.app import Hub
 from hub.catalogue import Definition
 from hub.errors import ConflictError, MappingError
 from hub.events import Staged
-from hub.gate import read_body, read_json, validate_data
+from hub.gate import LARGEST_BODY, read_body, read_json, validate_data
 from hub.intake import KeyReusedError, ReferenceTakenError
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
@@ -27,6 +27,9 @@ from hub.views import Found, find
 from hub.words import FieldError, Form, explain_model
 
 Model = TypeVar("Model", bound=Frozen)
+
+Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+"""What a person must say, in a few words."""
 
 BEARER: Final = HTTPBearer(auto_error=False, description="La clé d'accès du portail, de l'agent ou de l'exploitant.")
 NUMBER: Final = re.compile(r"\d{3} ?\d{3} ?\d{3}", re.ASCII)
@@ -74,7 +77,7 @@ Decider = Annotated[Principal, Depends(holder_of(Scope.DECIDE))]
 Operator = Annotated[Principal, Depends(holder_of(Scope.OPERATE))]
 
 
-def body_of(model: type[Model], limit: int) -> Callable[[Request], Awaitable[Model]]:
+def body_of(model: type[Model], limit: int = LARGEST_BODY) -> Callable[[Request], Awaitable[Model]]:
     """Make a dependency that reads a JSON body as strictly as a submission; raises Problem 400, 413, 415 or 422."""
     form = Form(model.model_json_schema())
 
@@ -151,6 +154,12 @@ def actor_of(caller: Principal) -> str:
     return f"{caller.front_end[:67]}/{caller.prefix}"
 
 
+def next_page(request: Request, last: int) -> str:
+    """Write the address of the page that follows the row `last`."""
+    url = request.url.include_query_params(after=f"{last:x}")
+    return f"{url.path}?{url.query}"
+
+
 def problem_of(error: Exception) -> Problem:
     """Turn what the core raises into what the door answers."""
     if isinstance(error, Problem):
@@ -177,3 +186,5 @@ MEANINGS: Final[Mapping[type[Exception], Callable[[], Problem]]] = {
     ),
 }
 """What the core raises, the nearest class first, and what the door makes of it."""
+
+KNOWN: Final = (Problem, *MEANINGS)

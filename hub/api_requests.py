@@ -7,17 +7,19 @@ from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hub.access import Principal, Scope, blind, require
+from hub.access import Principal, blind
 from hub.acts import Cancel, Decide
 from hub.api_door import (
+    KNOWN,
     Decider,
     Here,
     Number,
     Reader,
+    Said,
     Submitter,
     actor_of,
     admit,
@@ -25,12 +27,12 @@ from hub.api_door import (
     check_correction,
     find_request,
     hub_of,
+    next_page,
     perform,
     problem_of,
 )
-from hub.api_schema import BATCH_HEADERS, JSON_BODY, refusals
+from hub.api_schema import IDEMPOTENCY, STRICT_BODY, json_body, refusals
 from hub.app import Hub
-from hub.errors import ConflictError
 from hub.gate import read_body, read_json
 from hub.inbox import LONGEST_KEY, read_key
 from hub.intake import Acceptance
@@ -43,10 +45,6 @@ from hub.words import FieldError, choices
 
 MOST_IN_BATCH: Final = 500
 LARGEST_BATCH: Final = 4_000_000
-SMALL: Final = 100_000
-"""Bytes of a body that holds a decision: a person wrote it."""
-
-Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 
 
 class Batch(Frozen):
@@ -78,35 +76,32 @@ async def submit(request: Request) -> Response:
     principal = await hub.keyring.authenticate(request.headers.get("authorization"))
     key = read_key(request.headers.get("idempotency-key"))
     raw = read_json(await read_body(request))
-    return accepted(await hub.inbox.submit(principal, key, raw))
-
-
-def accepted(acceptance: Acceptance) -> Response:
-    """Answer with the request's number, stage and address."""
-    headers = {"Location": f"/v1/requests/{acceptance.number:09d}"}
-    if acceptance.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return Response(orjson.dumps(receipt(acceptance)), 202, headers, "application/json")
+    return _accepted(await hub.inbox.submit(principal, key, raw))
 
 
 @router.post(
     "/batch",
     response_model=BatchOutcome,
     summary="Déposer jusqu'à 500 demandes",
-    description="Chaque demande est acceptée ou refusée pour elle-même, sous la clé `<Idempotency-Key>/<rang>` : répéter "
-    "le lot ne dépose rien deux fois. 200 quand toutes sont acceptées, 207 sinon. Les pointeurs d'une erreur partent "
-    "de sa demande. Un lot compte au plus 4 Mo.",
-    responses={207: {"model": BatchOutcome, "description": "Une demande au moins est refusée."}, **refusals(400, 413)},
-    openapi_extra=BATCH_HEADERS | JSON_BODY("Batch"),
+    description="Chaque demande est acceptée ou refusée pour elle-même, sous la clé `<Idempotency-Key>/<rang>` : "
+    "répéter le lot ne dépose rien deux fois. 200 quand toutes sont acceptées, 207 sinon. Les pointeurs d'un problème "
+    "partent de sa demande. Un lot compte au plus 4 Mo.",
+    responses={
+        207: {"model": BatchOutcome, "description": "Une demande au moins est refusée"},
+        **refusals(ProblemType.IDEMPOTENCY_KEY_REQUIRED, *STRICT_BODY),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY], **json_body(Batch, requests=[{}, {}])},
 )
 async def submit_batch(request: Request, hub: Here, caller: Submitter) -> Response:
-    """Accept up to 500 requests at once, in one commit when the ledger can."""
+    """Accept many requests at once: what waits together is committed together."""
     key = read_key(request.headers.get("idempotency-key"))
     if len(key) > LONGEST_KEY - len(f"/{MOST_IN_BATCH}"):
-        raise Problem(ProblemType.IDEMPOTENCY_KEY_REQUIRED, "La clé d'idempotence d'un lot est trop longue.")
+        raise Problem(
+            ProblemType.IDEMPOTENCY_KEY_REQUIRED, "La clé d'idempotence d'un lot compte 4 caractères de moins."
+        )
     batch = await read_batch(request)
     outcomes = await asyncio.gather(
-        *(_submit_one(hub, caller, f"{key}/{index}", raw) for index, raw in enumerate(batch.requests))
+        *(_outcome(hub, caller, f"{key}/{index}", raw) for index, raw in enumerate(batch.requests))
     )
     refused = sum("problem" in outcome for outcome in outcomes)
     said = {
@@ -117,13 +112,93 @@ async def submit_batch(request: Request, hub: Here, caller: Submitter) -> Respon
     return Response(orjson.dumps(said), 207 if refused else 200, media_type="application/json")
 
 
-read_batch = body_of(Batch, LARGEST_BATCH)
+@router.get(
+    "",
+    summary="Chercher des demandes",
+    description="Les plus récentes d'abord. Un portail ne voit que les siennes.",
+    responses=refusals(ProblemType.INVALID),
+)
+async def search_requests(
+    request: Request, hub: Here, caller: Reader, search: Annotated[Search, Query()]
+) -> RequestPage:
+    """List the requests that the caller may see and that answer every criterion."""
+    blinded = blind(hub.secret, search.q) if search.q else ""
+    rows = await hub.ledger.read(page, caller, search, blinded)
+    shown = rows[: search.limit]
+    more = next_page(request, shown[-1].number) if len(rows) > len(shown) else None
+    return RequestPage(requests=[Summary.of(row) for row in shown], next=more)
 
 
-async def _submit_one(hub: Hub, caller: Principal, key: str, raw: Any) -> dict[str, Any]:
+@router.get(
+    "/{number}",
+    summary="Lire une demande",
+    description="Son étape, son statut, ce que l'usager en lit, et son chemin ; rien de ce que dit un logiciel.",
+    responses=refusals(ProblemType.NOT_FOUND),
+)
+async def read_request(hub: Here, caller: Reader, number: Number) -> Detail:
+    """Show one request."""
+    return await _show(hub, caller, number)
+
+
+@router.post(
+    "/{number}/decision",
+    summary="Décider",
+    description="Accepter, ou refuser pour l'un des motifs de l'étape, la demande qui attend une décision ; `data` "
+    "remplace les données de la démarche.",
+    responses=refusals(*STRICT_BODY, ProblemType.NOT_FOUND, ProblemType.CONFLICT),
+    openapi_extra=json_body(Verdict, accept=False, reason="Justificatif de domicile invalide"),
+)
+async def decide(
+    hub: Here, caller: Decider, number: Number, verdict: Annotated[Verdict, Depends(body_of(Verdict))]
+) -> Detail:
+    """Accept or refuse a request that awaits a person."""
+    found = await find_request(hub, caller, number)
+    step = found.definition.route.named.get(found.row.awaiting)
+    if isinstance(step, Await) and not verdict.accept and verdict.reason not in step.reasons:
+        raise Problem(ProblemType.INVALID, errors=[FieldError("/reason", "Motif du refus", choices(step.reasons))])
+    check_correction(found.definition, verdict.data)
+    await perform(hub, Decide(number, verdict.accept, verdict.reason, verdict.data, actor_of(caller)))
+    return await _show(hub, caller, number)
+
+
+@router.post(
+    "/{number}/cancel",
+    summary="Annuler une demande",
+    description="Possible tant qu'aucun logiciel n'a pu la recevoir.",
+    responses=refusals(*STRICT_BODY, ProblemType.NOT_FOUND, ProblemType.CONFLICT),
+    openapi_extra=json_body(Withdrawal, reason="Déposée deux fois"),
+)
+async def cancel(
+    hub: Here, caller: Decider, number: Number, withdrawal: Annotated[Withdrawal, Depends(body_of(Withdrawal))]
+) -> Detail:
+    """Cancel a request that no target has, or may have, taken."""
+    await find_request(hub, caller, number)
+    await perform(hub, Cancel(number, withdrawal.reason, actor_of(caller)))
+    return await _show(hub, caller, number)
+
+
+read_batch: Final = body_of(Batch, LARGEST_BATCH)
+
+
+def _accepted(acceptance: Acceptance) -> Response:
+    headers = {"Location": f"/v1/requests/{acceptance.number:09d}"}
+    if acceptance.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(orjson.dumps(receipt(acceptance)), 202, headers, "application/json")
+
+
+async def _outcome(hub: Hub, caller: Principal, key: str, raw: Any) -> dict[str, Any]:
     try:
         acceptance = await hub.inbox.submit(caller, key, raw)
-    except (Problem, *KNOWN) as error:
+    except KNOWN as error:
         problem = problem_of(error)
-        return {"status": problem.kind.status, "problem": orjson.loads(problem.response().body)}
+        return {"status": problem.kind.status, "problem": orjson.Fragment(bytes(problem.response().body))}
     return {"status": 202, "request": receipt(acceptance), "replayed": acceptance.replayed}
+
+
+async def _show(hub: Hub, caller: Principal, number: int) -> Detail:
+    found = await hub.ledger.read(whole, hub.ledger.book, number)
+    if found is None:
+        raise Problem(ProblemType.NOT_FOUND)
+    admit(caller, found.row)
+    return Detail.of_whole(hub.catalogue, found)

@@ -63,7 +63,9 @@ class Definition:
     def compile(cls, source: str, place: str = "the ledger") -> Definition:
         """Compile a definition from its text; raises ConfigurationError naming the file it came from."""
         said = orjson.loads(source)
-        mappings = [CompiledMapping.read(f"mappings/{name}.yaml", text) for name, text in said["mappings"].items()]
+        mappings = {
+            name: CompiledMapping.read(f"mappings/{name}.yaml", text) for name, text in said["mappings"].items()
+        }
         route = Route(read_yaml(f"{place}/route.yaml", said["route"], RouteFile))
         schema = _schema(f"{place}/schema.json", said["schema"])
         return cls(
@@ -72,7 +74,7 @@ class Definition:
             schema=schema,
             validator=jsonschema_rs.Draft202012Validator(schema, validate_formats=True),
             route=route,
-            mappings={mapping.name: mapping for mapping in mappings},
+            mappings=mappings,
             messages=read_yaml(f"{place}/texts.yaml", said["texts"], TextsFile).messages,
             source=source,
         )

@@ -74,8 +74,9 @@ def _first_keys(settings: Any) -> Mapping[str, str]:
 
     if settings.secret_file.exists():
         return {}
-    front_end, operator = make_keys(settings, Wanted(FRONT_END, Role.FRONT_END), Wanted(EVERY_HOUSE, Role.OPERATOR))
-    return {"front_end": front_end, "operator": operator}
+    houses = {Role.FRONT_END: FRONT_END, Role.AGENT: EVERY_HOUSE, Role.OPERATOR: EVERY_HOUSE}
+    made = make_keys(settings, *(Wanted(house, role) for role, house in houses.items()))
+    return dict(zip(houses, made, strict=True))
 
 
 def _teller(told: Mapping[str, Any], *, as_json: bool) -> Callable[[str], None]:
@@ -241,12 +242,12 @@ def bench(
 @keys.command()
 def create(  # noqa: PLR0913  # its options are its parameters
     front_end: Annotated[str, typer.Argument(help="The front end's name; * for all of them.")],
+    *,
     role: Annotated[str, typer.Option(help="front_end, agent or operator.")] = "front_end",
     kind: Annotated[list[str] | None, typer.Option(help="Keep it to this kind; may be repeated.")] = None,
     site: Annotated[list[str] | None, typer.Option(help="Keep it to this site; may be repeated.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="How many days it lives; for ever if not said.")] = None,
     config: Config = None,
-    *,
     as_json: Json = False,
 ) -> None:
     """Make a key, and print it this once.

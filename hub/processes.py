@@ -42,7 +42,7 @@ def run(main: Coroutine[Any, Any, Value]) -> Value:
 
 
 def log_to_stderr() -> None:
-    """Write logs to standard error, for people on a terminal and for machines elsewhere; standard output is for answers."""
+    """Write logs to standard error, for people on a terminal, as JSON elsewhere; standard output is for answers."""
     on_terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
@@ -106,10 +106,13 @@ async def _announcement(process: asyncio.subprocess.Process, log: Path) -> dict[
         except TimeoutError:
             line = b""
     if not line:
-        said = log.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
-        raise ChildProcessError("\n".join(["a process of ours did not start", *said]))
+        raise ChildProcessError("\n".join(["a process of ours did not start", *_last_lines(log)]))
     announced: dict[str, Any] = orjson.loads(line)
     return announced
+
+
+def _last_lines(log: Path) -> list[str]:
+    return log.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from hub.errors import MappingError
 from hub.lifecycle import FINAL, State
@@ -89,7 +89,24 @@ class Branch(Frozen):
     otherwise: tuple[Step, ...] = ()
 
 
-Step = Deliver | Notify | Await | Branch
+def _word(step: Any) -> str | None:
+    """Tell a step by its first word, so that what is wrong with it is said of that kind of step."""
+    return next((word for word in WORDS if word in step), None) if isinstance(step, Mapping) else None
+
+
+WORDS: Final = ("deliver", "notify", "await", "branch")
+
+Step = Annotated[
+    Annotated[Deliver, Tag("deliver")]
+    | Annotated[Notify, Tag("notify")]
+    | Annotated[Await, Tag("await")]
+    | Annotated[Branch, Tag("branch")],
+    Discriminator(
+        _word,
+        custom_error_type="step",
+        custom_error_message="a step begins with deliver, notify, await or branch",
+    ),
+]
 Branch.model_rebuild()
 
 

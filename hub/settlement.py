@@ -21,6 +21,7 @@ from hub.model import FINAL_STATUSES, DeliveryKey, delivery_key
 from hub.routing import CALLBACK, Decision, Fact, Planned, Progress
 from hub.tables import Decision as DecisionTable
 from hub.tables import Delivery, Event, Request
+from hub.texts import fill
 
 REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
 DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
@@ -221,7 +222,7 @@ def _callback(
         "stage": progress.stage,
         "status": progress.status,
         "final": progress.status in FINAL_STATUSES,
-        "message": book.catalogue.message(definition, progress.stage),
+        "message": fill(book.catalogue.message(definition, progress.stage), request.number, definition.route.title),
         "sequence": sequence,
         "at": iso(book.now()),
     }

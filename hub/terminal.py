@@ -1,4 +1,4 @@
-"""What the command line prints: answers on standard output, as JSON or for people; everything else on standard error."""
+"""What the command line prints: answers on standard output, for people or as JSON; all else on standard error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def say_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     present = [name for name in columns if any(row.get(name) not in {None, ""} for row in rows)]
     table = Table(title=title, title_justify="left")
     for name in present:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*("" if row.get(name) is None else str(row[name]) for name in present))
     Console().print(table if rows else f"{title}: none")

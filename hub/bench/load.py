@@ -37,7 +37,7 @@ class Plan(Frozen):
     """What to submit, where, and for how long at most (`within`, in seconds)."""
 
     url: str = Field(pattern=r"^https?://[^/]+/?$")
-    headers: dict[str, HeaderValue] = {}
+    headers: dict[str, HeaderValue] = Field(default_factory=dict)
     requests: int = Field(default=10_000, ge=1, le=10_000_000)
     connections: int = Field(default=32, ge=1, le=4096)
     seed: int = 0
@@ -126,7 +126,7 @@ class Load:
         secure = place.scheme == "https"
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            Connection, place.hostname, place.port or (443 if secure else 80), ssl=secure or None
+            Connection, place.hostname or "", place.port or (443 if secure else 80), ssl=secure or None
         )
         return connection
 

@@ -43,7 +43,7 @@ class Options(Frozen):
     repeat: int = Field(default=1, ge=1, le=20)
     seed: int = Field(default_factory=lambda: secrets.randbelow(2**31), ge=0)
     url: str | None = None
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
     submission: dict[str, Any] | None = None
     folder: Path = Path("var")
     patience: float = Field(default=10.0, gt=0)

@@ -97,11 +97,11 @@ class Conversation(asyncio.Protocol):
 
 def end_of_message(received: bytes) -> int:
     """Find where the first whole request ends; 0 while some of it is missing."""
-    head_ends = received.find(b"\r\n\r\n") + 4
-    if head_ends == 3:  # noqa: PLR2004  # find said -1
+    head = received.find(b"\r\n\r\n")
+    if head < 0:
         return 0
-    length = LENGTH.search(received, 0, head_ends)
-    end = head_ends + (int(length[1]) if length else 0)
+    length = LENGTH.search(received, 0, head + 2)
+    end = head + 4 + (int(length[1]) if length else 0)
     return end if len(received) >= end else 0
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -145,8 +145,8 @@ def launch(
     with log.open("wb") as printed:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=printed, stderr=printed)  # noqa: S603  # our own modules
     if process.stdin is not None:
-        with process.stdin as said:
-            said.write(orjson.dumps(settings or {}))
+        with suppress(BrokenPipeError), process.stdin as given:  # dead already: its log says why
+            given.write(orjson.dumps(settings or {}))
     return process, log
 
 

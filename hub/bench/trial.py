@@ -125,7 +125,7 @@ def _row(name: str, measured: Measured, count: Count, cost: Cost) -> Row:
 
 
 def _door(measured: Measured) -> dict[str, float]:
-    """What any load can tell, wherever the hub runs."""
+    """Round what any load can tell, wherever the hub runs."""
     return {
         "accepted_per_s": round(measured.accepted / measured.seconds, 1),
         "accept_p50_ms": round(measured.p50_ms, 2),

@@ -46,7 +46,7 @@ FAMILIES: Final = (
     "Fabre", "Garcin", "Gueydan", "Hadjadj", "Imbert", "Joly", "Kacem", "Laugier", "Lefèvre", "Mouttet", "N'Diaye",
     "Nguyen", "Ollivier", "Pélissier", "Quillet", "Ravel", "Roumieu", "Sabatier", "Sœur", "Tassy", "Vigouroux",
 )  # fmt: skip
-GIVEN: Final[Mapping[str, Sequence[str]]] = {
+GIVEN: Final[Mapping[str, tuple[str, ...]]] = {
     "female": ("Agathe", "Aïcha", "Camille", "Chloé", "Élise", "Gaëlle", "Inès", "Jeanne", "Léa", "Maëlys", "Zoé"),
     "male": ("Adrien", "Baptiste", "Célestin", "Étienne", "Gaël", "Hugo", "Jérôme", "Karim", "Loïc", "Noé", "Rémi"),
 }
@@ -96,7 +96,7 @@ def vary(sample: Mapping[str, Any], chance: random.Random) -> dict[str, Any]:
     identity = submission["applicant"]["identity"]
     likes = GIVEN.get(identity.get("gender", ""), GIVEN["female"] + GIVEN["male"])
     names = Names(chance, {identity["given_name"]: chance.choice(likes)})
-    submission = _varied("", submission, names)
+    submission = {key: _varied(key, member, names) for key, member in submission.items()}
     identity, contact = submission["applicant"]["identity"], submission["applicant"]["contact"]
     if contact.get("email"):
         contact["email"] = f"{ascii_of(identity['given_name'])}.{ascii_of(identity['family_name'])}@example.org"

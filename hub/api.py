@@ -1,0 +1,134 @@
+"""The HTTP API: builds the application from its routes, and answers for its own health."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from jinja2 import Environment, FileSystemLoader
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from hub import api_files, api_kinds, api_operations, api_requests
+from hub.api_door import MEANINGS, hub_of, problem_of
+from hub.api_schema import DESCRIPTION, TITLE, describer
+from hub.app import Hub
+from hub.problems import install
+from hub.views import alive
+
+TICKS_WITHIN: Final = 30.0
+"""Seconds within which an engine that works looks round."""
+
+ANSWERS_WITHIN: Final = 5.0
+"""Seconds within which a ledger that works answers."""
+
+GUARDS: Final = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+}
+"""Headers that every answer bears, unless its route says otherwise."""
+
+PAGE_POLICY: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+}
+
+PAGES: Final = Environment(loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True)
+
+
+class Door(FastAPI):
+    """The application, with its guards on every answer, even on those that a bug brought about."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, adding the guards that the answer lacks."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = guard(message.get("headers", ()))
+            await send(message)
+
+        await super().__call__(scope, receive, guarded)
+
+
+def guard(headers: Any) -> list[tuple[bytes, bytes]]:
+    """Add the guards to an answer's headers; what the answer says itself stands."""
+    said = list(headers)
+    names = {name for name, _ in said}
+    return said + [(name, value) for name, value in GUARDS.items() if name not in names]
+
+
+def build_api(hub: Hub) -> FastAPI:
+    """Build the application that serves `hub`, with what monitors added to it."""
+    app = Door(title=TITLE, description=DESCRIPTION, version="1", docs_url=None, redoc_url=None)
+    app.state.hub = hub
+    install(app)
+    for error in MEANINGS:
+        app.add_exception_handler(error, _refuse)
+    app.router.routes.insert(0, Route("/v1/requests", api_requests.submit, methods=["POST"]))
+    for module in (api_requests, api_files, api_kinds, api_operations):
+        app.include_router(module.router)
+    app.router.routes += [*OWN, *hub.routes]
+    app.openapi = describer(app, hub.catalogue)  # type: ignore[method-assign]  # as FastAPI documents
+    return app
+
+
+async def live(request: Request) -> Response:
+    """Say whether this process is worth keeping."""
+    failed = hub_of(request).failed.is_set()
+    return JSONResponse({"status": "failed" if failed else "alive"}, 503 if failed else 200)
+
+
+async def ready(request: Request) -> Response:
+    """Say whether requests are taken and carried on, and if not, what is out of order."""
+    hub = hub_of(request)
+    reasons = [
+        reason
+        for reason, well in {
+            "ledger": await _answers(hub),
+            "engine": time.monotonic() - hub.engine.last_tick < TICKS_WITHIN and not hub.failed.is_set(),
+        }.items()
+        if not well
+    ]
+    said = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
+    return JSONResponse(said, 503 if reasons else 200)
+
+
+async def docs(request: Request) -> Response:
+    """Show the API to people, on a page that needs nothing from elsewhere."""
+    page = PAGES.get_template("docs.html.j2").render(schema=request.app.openapi())
+    return HTMLResponse(page, headers=PAGE_POLICY)
+
+
+async def home(_request: Request) -> Response:
+    """Lead to the documentation."""
+    return RedirectResponse("/docs")
+
+
+OWN: Final = [
+    Route("/", home),
+    Route("/docs", docs),
+    Route("/health/live", live),
+    Route("/health/ready", ready),
+]
+
+
+async def _answers(hub: Hub) -> bool:
+    """Ask the writer to read: it works, and the database answers."""
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            answered = await hub.ledger.write(alive, None)
+    except (SQLAlchemyError, TimeoutError):
+        return False
+    return bool(answered)
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    return problem_of(error).response()

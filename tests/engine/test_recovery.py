@@ -1,0 +1,160 @@
+"""Whoever dies, whatever comes late: what is in the ledger ends well."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from hub import engine as engine_module
+from hub.claims import Intent, Order
+from hub.connector import Exchange
+from hub.judgement import Ruling
+from hub.lifecycle import Event, State
+from hub.owner import Owner
+from hub.policy import Policy
+from hub.records import Outcome
+
+
+@pytest.fixture
+async def still(make_town):
+    """A town whose engine does not run."""
+    async with make_town(serve=False) as opened:
+        yield opened
+
+
+async def take(town, owner="somebody", **policy):
+    """Claim one delivery by hand."""
+    order = Order("cible", owner, 1, Policy(**policy))
+    return (await town.hub.ledger.claim(order)).claims[0]
+
+
+async def intend(town, claim):
+    now = town.hub.ledger.book.now()
+    return (await town.hub.ledger.intend([Intent(claim.id, claim.fence, now, now + 60_000)]))[0]
+
+
+def outcome(claim, event, **ruling):
+    return Outcome(claim, Ruling(event, **ruling), Policy(), 0, 1, Exchange())
+
+
+@pytest.mark.parametrize(("kind", "state"), [("idempotent", "waiting"), ("lookup", "uncertain"), ("once", "parked")])
+async def test_a_dead_owners_send_is_never_queued_again(make_town, kind, state):
+    async with make_town(serve=False) as town:
+        number = await town.submit(kind)
+        assert await intend(town, await take(town))
+        async with asyncio.timeout(10):
+            serving = asyncio.create_task(town.hub.engine._sweep())
+            await town.until(lambda: town.delivery(number).state != "sending")
+            serving.cancel()
+        assert (town.delivery(number).state, town.delivery(number).ever_uncertain) == (state, True)
+
+
+async def test_a_dead_owners_claim_goes_back_to_the_queue(still):
+    number = await still.submit("once")
+    await take(still)
+    sweeping = asyncio.create_task(still.hub.engine._sweep())
+    await still.until(lambda: still.delivery(number).state == "queued")
+    sweeping.cancel()
+
+
+async def test_a_living_owner_keeps_what_it_has_even_past_its_lease(still, tmp_path):
+    number = await still.submit("once")
+    other = Owner(tmp_path / "hub.db")
+    await take(still, owner=other.name)
+    still.hub.engine._ledger.book.now = lambda: 9_000_000_000_000
+    sweeping = asyncio.create_task(still.hub.engine._sweep())
+    ticked = still.hub.engine.last_tick
+    await still.until(lambda: still.hub.engine.last_tick > ticked)
+    assert still.delivery(number).state == "claimed"
+    other.close()
+    await still.until(lambda: still.delivery(number).state == "queued")
+    sweeping.cancel()
+
+
+async def test_the_fence_stops_an_owner_that_was_replaced(still):
+    number = await still.submit("idempotent")
+    old = await take(still)
+    await still.hub.ledger.record(outcome(old, Event.RELEASED))
+    new = await take(still, owner="another")
+    assert not await intend(still, old)
+    assert await intend(still, new)
+    late = await still.hub.ledger.record(outcome(replace(old, state=State.SENDING), Event.ACCEPTED))
+    assert (late.late, still.delivery(number).state) == (True, "sending")
+
+
+async def test_a_late_yes_settles_what_was_left_open(still):
+    number = await still.submit("lookup")
+    claim = await take(still)
+    assert await intend(still, claim)
+    sending = replace(claim, state=State.SENDING)
+    await still.hub.ledger.record(outcome(sending, Event.LOST, uncertain=True, next_at=9_000_000_000_000))
+    recorded = await still.hub.ledger.record(outcome(sending, Event.ACCEPTED, reference="EC-7"))
+    assert (recorded.late, still.delivery(number).state) == (False, "delivered")
+    assert still.request(number).status == "done"
+
+
+async def test_a_late_answer_is_kept_as_evidence_and_moves_nothing(still):
+    number = await still.submit("once")
+    claim = await take(still)
+    await still.hub.ledger.record(outcome(claim, Event.GIVEN_UP, code="x"))
+    recorded = await still.hub.ledger.record(outcome(claim, Event.LOST))
+    assert recorded.late
+    assert [row.late for row in still.rows("SELECT late FROM attempt ORDER BY id")] == [0, 1]
+    assert still.delivery(number).state == "parked"
+
+
+async def test_a_process_frozen_after_its_intent_does_not_send(make_town, monkeypatch):
+    monkeypatch.setattr(engine_module, "FRESH_FOR", -1.0)
+    async with make_town() as town:
+        number = await town.submit("once")
+        await town.until(lambda: len(town.outcomes(number)) >= 1)
+        assert (town.outcomes(number)[0], town.delivery(number).attempts) == (Event.DEFERRED, 0)
+        monkeypatch.setattr(engine_module, "FRESH_FOR", 2.0)
+        await town.settle(number, "done")
+        assert town.taken == {f"{number}-1": 1}
+
+
+async def test_a_payload_that_kills_whoever_maps_it_goes_to_a_person(make_town):
+    async with make_town(serve=False) as town:
+        number = await town.submit("once")
+        for _ in range(5):
+            claim = await take(town)
+            await town.hub.ledger.record(outcome(claim, Event.RELEASED))
+        serving = asyncio.create_task(town.hub.engine.run())
+        await town.settle(number, "parked")
+        serving.cancel()
+        assert (town.delivery(number).code, town.taken) == ("poison", {})
+
+
+async def test_a_connector_that_breaks_is_an_uncertain_answer_and_stops_nothing(town, monkeypatch):
+    async def broken(_message):
+        raise ZeroDivisionError("secret of a citizen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(town.hub.targets["cible"].connector, "deliver", broken)
+        number = await town.submit("once")
+        await town.settle(number, "parked")
+    assert town.delivery(number).code == "connector_bug"
+    assert (await town.settle(await town.submit("once"))).status == "done"
+
+
+async def test_the_ledger_is_taken_up_where_it_was_left(make_town):
+    async with make_town({"base": "1h", "cap": "1h"}) as town:
+        town.target.break_with("unavailable", times=-1)
+        number = await town.submit("idempotent")
+        await town.until(lambda: town.delivery(number).state == "waiting")
+        town.rows("SELECT 1")
+    async with make_town() as town:
+        await town.hub.ledger.act(__import__("hub.acts", fromlist=["Retry"]).Retry(number * 1000 + 1))
+        assert (await town.settle(number)).status == "done"
+        assert await town.hub.ledger.number() > number
+
+
+async def test_stopping_lets_what_is_under_way_end(make_town):
+    async with make_town() as town:
+        town.target.latency = 0.2
+        number = await town.submit("once")
+        await town.until(lambda: town.delivery(number).state == "sending")
+        await town.hub.engine.stop(timedelta(seconds=5))
+        assert town.delivery(number).state == "delivered"

@@ -1,0 +1,134 @@
+"""The metrics say what is on disk, and name nobody."""
+
+import asyncio
+import json
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
+
+from connectors.rest.sandbox import Sandbox
+from hub.access import Principal, Role
+from hub.app import open_hub
+from hub.model import Status
+from hub.settings import Settings
+
+CANARY = "Canarinette"
+
+
+@pytest.fixture
+async def town(tmp_path):
+    """A hub with one kind, one target, and a principal."""
+    for folder, name, content in (
+        ("routes/essai", "route.yaml", {"route": "essai", "title": "E", "owner": "o", "steps": STEPS}),
+        ("routes/essai", "schema.json", {"type": "object"}),
+        ("mappings/cible", "essai.yaml", MAPPING),
+    ):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / name).write_text(json.dumps(content))
+    target = Sandbox()
+    await target.start()
+    settings = Settings.model_validate(
+        {
+            "database": f"sqlite:///{tmp_path}/hub.db",
+            "files": tmp_path / "files",
+            "secret_file": tmp_path / "secret",
+            "homes": [tmp_path],
+            "targets": {"cible": {"connector": "rest", "settings": target.settings()}},
+        }
+    )
+    async with open_hub(settings) as hub:
+        yield hub, target
+    await target.stop()
+
+
+STEPS = [{"deliver": "cible", "using": "cible/essai"}]
+MAPPING = {
+    "mapping": "cible/essai",
+    "from": "essai",
+    "to": "rest.signaler",
+    "fields": {"nom": "applicant.identity.family_name"},
+    "examples": [{"name": "e", "given": {}, "expect": {}}],
+}
+
+
+async def submit(hub, count):
+    principal = Principal(prefix="0", front_end="portail", role=Role.FRONT_END)
+    raw = {"kind": "essai", "applicant": {"identity": {"family_name": CANARY, "given_name": "A"}}, "data": {}}
+    return [await hub.inbox.submit(principal, f"key-{n}", raw) for n in range(count)]
+
+
+async def scrape(hub):
+    """Read `/metrics` as Prometheus would."""
+    route = next(route for route in hub.routes if route.path == "/metrics")
+    response = await route.endpoint(None)
+    body = response.body.decode()
+    samples = {}
+    for family in text_string_to_metric_families(body):
+        for sample in family.samples:
+            samples[sample.name, *sorted(sample.labels.items())] = sample.value
+    return body, samples
+
+
+async def until_standing(hub, status, count):
+    def standing():
+        sql = text("SELECT count(*) FROM request WHERE status = :s")
+        return hub.ledger.look(lambda connection: connection.scalar(sql, {"s": status}))
+
+    async with asyncio.timeout(10):
+        while standing() != count:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_balance_is_published_and_is_zero(town):
+    hub, target = town
+    target.break_with("cut_before", times=2)
+    await submit(hub, 5)
+    await until_standing(hub, "parked", 2)
+    await until_standing(hub, "done", 3)
+    _, samples = await scrape(hub)
+    counts = {s: samples["hub_requests", ("kind", "essai"), ("status", s)] for s in Status}
+    assert (counts["done"], counts["parked"], sum(counts.values())) == (3, 2, 5)
+    assert samples["hub_ledger_accepted", ("kind", "essai")] == 5
+    assert samples[("hub_ledger_imbalance",)] == 0
+
+
+async def test_a_row_that_vanished_shows_as_an_imbalance(town):
+    hub, _ = town
+    await submit(hub, 2)
+    await until_standing(hub, "done", 2)
+    await hub.ledger.write(delete_one, None)
+    _, samples = await scrape(hub)
+    assert samples[("hub_ledger_imbalance",)] == 1
+
+
+def delete_one(connection, items):
+    number = connection.scalar(text("SELECT min(number) FROM request"))
+    connection.execute(text("DELETE FROM delivery WHERE request = :n"), {"n": number})
+    connection.execute(text("DELETE FROM request WHERE number = :n"), {"n": number})
+    return list(items)
+
+
+async def test_attempts_are_counted_by_outcome_even_when_no_answer_came(town):
+    hub, target = town
+    target.break_with("cut_before")
+    await submit(hub, 2)
+    await until_standing(hub, "done", 1)
+    await until_standing(hub, "parked", 1)
+    _, samples = await scrape(hub)
+
+    def attempts(outcome):
+        labels = {"kind": "send", "operation": "signaler", "outcome": outcome, "target": "cible"}
+        return samples["hub_attempts_total", *sorted(labels.items())]
+
+    assert (attempts("accepted"), attempts("given_up")) == (1, 1)
+    assert samples["hub_attempt_seconds_count", ("operation", "signaler"), ("target", "cible")] == 2
+
+
+async def test_nothing_in_the_metrics_names_a_person_or_a_request(town):
+    hub, _ = town
+    accepted = await submit(hub, 3)
+    await until_standing(hub, "done", 3)
+    body, _ = await scrape(hub)
+    assert CANARY.casefold() not in body.casefold()
+    assert not any(str(one.number) in body for one in accepted)
