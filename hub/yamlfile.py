@@ -39,14 +39,18 @@ def read_yaml(file: Path | str, text: str, model: type[Model]) -> Model:
 
 
 def line_of(text: str, path: tuple[Any, ...]) -> int | None:
-    """Find the line on which the value at `path` begins, or the nearest one above it that exists."""
+    """Find the line on which the value at `path` begins, or the nearest one above it that exists.
+
+    Parts of the path that are no part of the file, such as the tag of a union, are passed over.
+    """
     node = yaml.compose(text, Loader=yaml.CSafeLoader)
     line = None
     for part in path:
         child = _child(node, part)
-        if child is None:
-            break
-        node, line = child, child.start_mark.line + 1
+        if child is not None:
+            line = child.start_mark.line + 1
+        if child is not None and not isinstance(child, yaml.ScalarNode):
+            node = child
     return line
 
 

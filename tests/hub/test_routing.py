@@ -118,8 +118,8 @@ def test_a_condition_that_fails_names_the_route_and_no_value(route):
         (TEXT.replace("id: famille", "id: callback"), None, "callback"),
         (TEXT.replace("await: decision", "await: godot"), 6, "decision"),
         (TEXT.replace("title: Essai\n", ""), None, "title"),
-        (TEXT.replace("- {notify: courriel, id: famille", "- {tell: courriel, id: famille"), 19, "begins with deliver"),
-        (TEXT.replace("using: sig/plainte}", "with: sig/plainte}"), 17, "using"),
+        (TEXT.replace("- {notify: courriel, id: famille", "- {tell: courriel, id: famille"), 18, "begins with deliver"),
+        (TEXT.replace("using: sig/plainte}", "with: sig/plainte}"), 16, "using"),
     ],
 )
 def test_a_wrong_route_says_what_is_wrong(wrong, line, expected):
