@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from jinja2 import Environment, FileSystemLoader
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
@@ -36,6 +37,9 @@ GUARDS: Final = {
     b"x-frame-options": b"DENY",
 }
 """Headers that every answer bears, unless its route says otherwise."""
+
+UNTOLD: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
+"""The framework tells nobody anything: monitors do, and exceptions' texts may hold personal data."""
 
 PAGE_POLICY: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -67,7 +71,7 @@ def guard(headers: Any) -> list[tuple[bytes, bytes]]:
 
 def build_api(hub: Hub) -> FastAPI:
     """Build the application that serves `hub`, with what monitors added to it."""
-    app = Door(title=TITLE, description=DESCRIPTION, version="1", docs_url=None, redoc_url=None)
+    app = Door(title=TITLE, description=DESCRIPTION, version="1", docs_url=None, redoc_url=None, telemetry=UNTOLD)
     app.state.hub = hub
     install(app)
     for error in MEANINGS:

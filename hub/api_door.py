@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final, TypeVar
 
+import orjson
 from fastapi import Depends, Path, Security
 from fastapi.security import HTTPBearer
 from pydantic import StringConstraints, ValidationError
@@ -15,13 +16,13 @@ from starlette.requests import Request
 from hub.access import Principal, Scope, allow, require, same_house
 from hub.acts import Act, Cancel, Correct, Decide, Done, Finalize, MissingError, Retry, Verify
 from hub.app import Hub
-from hub.catalogue import Definition
 from hub.errors import ConflictError, MappingError
 from hub.events import Staged
 from hub.gate import LARGEST_BODY, read_body, read_json, validate_data
 from hub.intake import KeyReusedError, ReferenceTakenError
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
+from hub.rehearsal import rehearse
 from hub.settlement import ROOM
 from hub.views import Found, find
 from hub.words import FieldError, Form, explain_model
@@ -101,8 +102,8 @@ async def _number(number: Annotated[str, Path(description="Neuf chiffres, avec o
 Number = Annotated[int, Depends(_number)]
 
 
-async def _delivery(key: Annotated[str, Path(description="La clé de l'envoi, `100000042-1`.")]) -> int:
-    found = KEY.fullmatch(key)
+async def _delivery(delivery: Annotated[str, Path(description="La clé de l'envoi, `100000042-1`.")]) -> int:
+    found = KEY.fullmatch(delivery)
     if found is None:
         raise Problem(ProblemType.NOT_FOUND)
     return int(found[1]) * ROOM + int(found[2])
@@ -126,10 +127,16 @@ def admit(caller: Principal, request: Any) -> None:
     allow(caller, request.kind, request.site)
 
 
-def check_correction(definition: Definition, data: Mapping[str, Any] | None) -> None:
-    """Hold corrected data to the schema their request is pinned to; raises Problem 422."""
-    if data is not None:
-        validate_data(definition.validator, definition.schema, data)
+def check_correction(found: Found, data: Mapping[str, Any] | None) -> None:
+    """Hold corrected data to the schema and to the route their request is pinned to; raises Problem 422."""
+    if data is None:
+        return
+    definition = found.definition
+    validate_data(definition.validator, definition.schema, data)
+    try:
+        rehearse(definition.route, {**orjson.loads(found.row.body), "data": data})
+    except MappingError as error:
+        raise problem_of(error) from None
 
 
 async def perform(hub: Hub, wanted: Act, *targets: str) -> Done:
@@ -187,4 +194,4 @@ MEANINGS: Final[Mapping[type[Exception], Callable[[], Problem]]] = {
 }
 """What the core raises, the nearest class first, and what the door makes of it."""
 
-KNOWN: Final = (Problem, *MEANINGS)
+KNOWN: Final[tuple[type[Exception], ...]] = (Problem, *MEANINGS)

@@ -35,8 +35,7 @@ async def list_kinds(hub: Here, caller: Reader) -> list[KindSummary]:
 @router.get(
     "/{kind}",
     summary="Lire un type de démarche",
-    description="Son schéma, ses étapes et ce que l'usager lit à chacune, avant que les champs entre crochets ne soient "
-    "remplis.",
+    description="Son schéma, ses étapes et ce que l'usager lit à chacune, champs entre crochets compris.",
     responses=refusals(ProblemType.NOT_FOUND),
 )
 async def read_kind(hub: Here, caller: Reader, kind: Kind) -> KindDetail:

@@ -72,8 +72,7 @@ ACTED: Final = refusals(*STRICT_BODY, ProblemType.NOT_FOUND, ProblemType.CONFLIC
 @router.get(
     "/deliveries",
     summary="Lister les envois",
-    description="Ceux qui attendent une personne (`parked`, `uncertain`), ou ceux des états demandés ; les plus récents "
-    "d'abord.",
+    description="Ceux qui attendent une personne (`parked`, `uncertain`), ou ceux des états demandés.",
     responses=refusals(ProblemType.INVALID),
 )
 async def list_deliveries(
@@ -98,7 +97,7 @@ async def count_causes(hub: Here, caller: Operator, trouble: Annotated[Trouble, 
 
 
 @router.get(
-    "/deliveries/{key}",
+    "/deliveries/{delivery}",
     summary="Lire un envoi",
     description="Tous ses essais, avec ce qui a été envoyé et répondu, les données de la demande et son journal.",
     responses=refusals(ProblemType.NOT_FOUND),
@@ -109,7 +108,7 @@ async def read_delivery(hub: Here, caller: Operator, delivery: DeliveryId) -> De
 
 
 @router.post(
-    "/deliveries/{key}/verify",
+    "/deliveries/{delivery}/verify",
     summary="Vérifier auprès du logiciel",
     description="Demande au logiciel s'il a reçu l'envoi ; rien n'est renvoyé, quoi qu'il réponde.",
     responses=refusals(ProblemType.NOT_FOUND, ProblemType.CONFLICT),
@@ -121,7 +120,7 @@ async def verify(hub: Here, caller: Operator, delivery: DeliveryId) -> DeliveryD
 
 
 @router.post(
-    "/deliveries/{key}/retry",
+    "/deliveries/{delivery}/retry",
     summary="Reprendre un envoi",
     description="Tel quel, ou avec les données corrigées. Un envoi peut-être reçu est d'abord vérifié, sauf si `sure` "
     "affirme que le logiciel ne l'a pas.",
@@ -134,13 +133,12 @@ async def retry(
     """Try a delivery again, perhaps with corrected data."""
     found = await _find(hub, caller, delivery)
     if again.data is not None:
-        pinned = await find_request(hub, caller, found.request.number)
-        check_correction(pinned.definition, again.data)
+        check_correction(await find_request(hub, caller, found.request.number), again.data)
     return await _act(hub, caller, found, Retry(delivery, again.sure, again.data, actor_of(caller)))
 
 
 @router.post(
-    "/deliveries/{key}/finalize",
+    "/deliveries/{delivery}/finalize",
     summary="Finaliser un envoi à la main",
     description="Clôt l'envoi sous la référence que le logiciel lui a donnée ; le motif reste au journal.",
     responses=ACTED,

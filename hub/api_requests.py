@@ -156,7 +156,7 @@ async def decide(
     step = found.definition.route.named.get(found.row.awaiting)
     if isinstance(step, Await) and not verdict.accept and verdict.reason not in step.reasons:
         raise Problem(ProblemType.INVALID, errors=[FieldError("/reason", "Motif du refus", choices(step.reasons))])
-    check_correction(found.definition, verdict.data)
+    check_correction(found, verdict.data)
     await perform(hub, Decide(number, verdict.accept, verdict.reason, verdict.data, actor_of(caller)))
     return await _show(hub, caller, number)
 

@@ -97,7 +97,7 @@ def _submission(catalogue: Catalogue) -> dict[str, Any]:
         "tags": ["Demandes"],
         "summary": "Déposer une demande",
         "description": "202 : la demande est sur disque et porte son numéro. Le même dépôt répété, avec la même clé, "
-        "rend la même réponse ; `external_reference` est elle aussi unique par portail. Un message compte au plus 2 Mo.",
+        "rend la même réponse ; `external_reference` est unique par portail. Un message compte au plus 2 Mo.",
         "operationId": "submit",
         "security": [{"HTTPBearer": []}],
         "parameters": [IDEMPOTENCY],

@@ -77,8 +77,8 @@ def submit(
 
     Example: hub submit routes/etat_civil_naissance/samples/copie_pour_un_mariage.json
     """
-    from hub.gate import read_json  # noqa: PLC0415  # start-up time
-    from hub.inbox import fingerprint  # noqa: PLC0415  # start-up time
+    from hub.gate import read_json
+    from hub.inbox import fingerprint
 
     submission = read_json(file.read())
     if kind:
@@ -251,7 +251,7 @@ def resume(context: typer.Context, name: str, *, as_json: Json = False) -> None:
 
 def talk(context: typer.Context, say_what: Callable[[HubClient], Awaitable[Any]]) -> Any:
     """Talk to the hub; what it refuses, or that it is not there, goes to standard error, and exit code 2."""
-    from hub.client import HubClient, RefusalError, UnreachableError  # noqa: PLC0415  # start-up time
+    from hub.client import HubClient, RefusalError, UnreachableError
 
     async def conversation() -> Any:
         async with HubClient(*context.find_root().obj) as hub:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from hub.terminal import Json, note, say, say_json, say_table
+from hub.terminal import Json, note, own_name, say, say_json, say_table
 
 START: Final = "Start"
 INSTALLATION: Final = "Installation"
@@ -42,7 +42,7 @@ def up(  # noqa: PLR0913  # its options are its parameters
 
     Example: hub up --sandboxes --port 0
     """
-    from hub.processes import log_to_stderr, run  # noqa: PLC0415  # start-up time
+    from hub.processes import log_to_stderr, run
 
     log_to_stderr()
     over = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
@@ -51,9 +51,9 @@ def up(  # noqa: PLR0913  # its options are its parameters
 
 
 async def _up(settings: Any, *, as_json: bool, sandboxes: bool, tied: bool) -> int:
-    from hub.processes import child, closed_stdin  # noqa: PLC0415  # start-up time
-    from hub.sandboxes import aimed_at  # noqa: PLC0415  # start-up time
-    from hub.serve import serve  # noqa: PLC0415  # start-up time
+    from hub.processes import child, closed_stdin
+    from hub.sandboxes import aimed_at
+    from hub.serve import serve
 
     told: dict[str, Any] = {}
     async with AsyncExitStack() as stack:
@@ -68,9 +68,9 @@ async def _up(settings: Any, *, as_json: bool, sandboxes: bool, tied: bool) -> i
 
 def _first_keys(settings: Any) -> Mapping[str, str]:
     """Make a key for each role at the first start, told by the secret that is not there yet."""
-    from hub.access import EVERY_HOUSE, Role  # noqa: PLC0415  # start-up time
-    from hub.locksmith import Wanted, make_keys  # noqa: PLC0415  # start-up time
-    from hub.sandboxes import FRONT_END  # noqa: PLC0415  # start-up time
+    from hub.access import EVERY_HOUSE, Role
+    from hub.locksmith import Wanted, make_keys
+    from hub.sandboxes import FRONT_END
 
     if settings.secret_file.exists():
         return {}
@@ -90,7 +90,7 @@ def _teller(told: Mapping[str, Any], *, as_json: bool) -> Callable[[str], None]:
 
 
 def _welcome(url: str, told: Mapping[str, Any]) -> None:
-    from hub.settings import HOME  # noqa: PLC0415  # start-up time
+    from hub.settings import HOME
 
     say(f"hub        {url}   ({url}/docs · {url}/metrics)")
     if control := told.get("sandboxes"):
@@ -99,13 +99,13 @@ def _welcome(url: str, told: Mapping[str, Any]) -> None:
     for name, key in made.items():
         say(f"{name.replace('_', ' ')} key, shown this once: {key}")
     if not made:
-        say("keys: those made before, or `hub keys create`")
+        say(f"keys: those made before, or `{own_name()} keys create`")
         return
     sample = HOME / "routes/etat_civil_naissance/samples/copie_pour_un_mariage.json"
     say("\nA first request, as it stands:\n")
     say(f"curl -sS {url}/v1/requests -H 'Authorization: Bearer {made['front_end']}' \\")
     say(f"  -H 'Content-Type: application/json' -H 'Idempotency-Key: premier-essai' -d '@{sample}'")
-    say(f"\nAnd from another terminal: HUB_URL={url} HUB_KEY={made['operator']} hub list")
+    say(f"\nAnd from another terminal: HUB_URL={url} HUB_KEY={made['operator']} {own_name()} list")
 
 
 @local.command(rich_help_panel=START)
@@ -119,15 +119,15 @@ def sandboxes(
 
     Example: curl -X POST $CONTROL/faults -d '{"connector": "technocarte", "fault": "slow", "times": 5}'
     """
-    from hub.processes import log_to_stderr, run  # noqa: PLC0415  # start-up time
+    from hub.processes import log_to_stderr, run
 
     log_to_stderr()
     run(_sandboxes(port, tied=tied, as_json=as_json))
 
 
 async def _sandboxes(port: int, *, tied: bool, as_json: bool) -> None:
-    from hub.processes import closed_stdin, signalled  # noqa: PLC0415  # start-up time
-    from hub.sandboxes import open_sandboxes  # noqa: PLC0415  # start-up time
+    from hub.processes import closed_stdin, signalled
+    from hub.sandboxes import open_sandboxes
 
     async with open_sandboxes(port) as opened:
         if as_json:
@@ -152,7 +152,7 @@ def demo(
 
     Example: hub demo --once --requests 200
     """
-    from hub.demo import run_demo  # noqa: PLC0415  # start-up time
+    from hub.demo import run_demo
 
     raise typer.Exit(run_demo(requests, seed, once=once))
 
@@ -163,8 +163,8 @@ def check(config: Config = None, *, as_json: Json = False) -> None:
 
     Example: hub check --json
     """
-    from hub.check import check as find  # noqa: PLC0415  # start-up time
-    from hub.settings import HOME  # noqa: PLC0415  # start-up time
+    from hub.check import check as find
+    from hub.settings import HOME
 
     findings = find(HOME, *read_settings(config).homes)
     if as_json:
@@ -181,7 +181,7 @@ def probe(name: str, config: Config = None, *, as_json: Json = False) -> None:
 
     Example: hub probe logitud -c hub.yaml
     """
-    from hub.processes import run  # noqa: PLC0415  # start-up time
+    from hub.processes import run
 
     code = run(_probe(name, read_settings(config)))
     if as_json:
@@ -193,13 +193,13 @@ def probe(name: str, config: Config = None, *, as_json: Json = False) -> None:
 
 async def _probe(name: str, settings: Any) -> str:
     """Give the code of what is wrong with a target, "" when all is well."""
-    from datetime import timedelta  # noqa: PLC0415  # start-up time
+    from datetime import timedelta
 
-    from hub.app import connect  # noqa: PLC0415  # start-up time
-    from hub.catalogue import Catalogue  # noqa: PLC0415  # start-up time
-    from hub.connector import Deadline  # noqa: PLC0415  # start-up time
-    from hub.errors import DeliveryError  # noqa: PLC0415  # start-up time
-    from hub.settings import HOME  # noqa: PLC0415  # start-up time
+    from hub.app import connect
+    from hub.catalogue import Catalogue
+    from hub.connector import Deadline
+    from hub.errors import DeliveryError
+    from hub.settings import HOME
 
     if name not in settings.targets:
         raise typer.BadParameter(f"the settings name these targets: {', '.join(settings.targets) or 'none'}")
@@ -226,15 +226,15 @@ def bench(
 
     Example: hub bench --requests 20000 --json
     """
-    from hub.bench import run as measure  # noqa: PLC0415  # start-up time
-    from hub.bench.report import Options  # noqa: PLC0415  # start-up time
+    from hub.bench import run as measure
+    from hub.bench.report import Options
 
     headers = {"Authorization": f"Bearer {key}"} if url and key else {}
     report = measure(Options(requests=requests, connections=connections, url=url, headers=headers))
     if as_json:
         say(report.as_json())
         return
-    from rich.console import Console  # noqa: PLC0415  # start-up time
+    from rich.console import Console
 
     Console().print(report.as_table())
 
@@ -254,10 +254,10 @@ def create(  # noqa: PLR0913  # its options are its parameters
 
     Example: hub keys create portail --kind etat_civil.naissance --days 365
     """
-    from datetime import timedelta  # noqa: PLC0415  # start-up time
+    from datetime import timedelta
 
-    from hub.access import Role  # noqa: PLC0415  # start-up time
-    from hub.locksmith import Wanted, make_keys  # noqa: PLC0415  # start-up time
+    from hub.access import Role
+    from hub.locksmith import Wanted, make_keys
 
     if role not in set(Role):
         raise typer.BadParameter(f"a role is one of {', '.join(Role)}")
@@ -280,7 +280,7 @@ def revoke(
 
     Example: hub keys revoke 4f2a9c01d3e8
     """
-    from hub.locksmith import revoke_key  # noqa: PLC0415  # start-up time
+    from hub.locksmith import revoke_key
 
     found = revoke_key(read_settings(config), prefix.removeprefix("hub_")[:12])
     if as_json:
@@ -292,6 +292,6 @@ def revoke(
 
 def read_settings(config: Path | None) -> Any:
     """Read the settings file, hub.yaml of this folder, or the defaults; raises ConfigurationError."""
-    from hub.settings import Settings  # noqa: PLC0415  # start-up time
+    from hub.settings import Settings
 
     return Settings.read(config or next((file for file in [Path("hub.yaml")] if file.exists()), None))

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from jsonschema_rs import Draft202012Validator
@@ -176,16 +176,15 @@ def _flaws(value: Any, path: Place = ()) -> Iterator[tuple[Place, str]]:
 
 
 def _deeper_than(limit: int, value: Any) -> bool:
-    level = [value]
+    """Say whether containers stand in one another more than `limit` deep, going down level by level."""
+    level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(limit):
-        level = [child for node in level for child in _children(node)]
-    return any(isinstance(node, dict | list) for node in level)
+        level = [child for node in level for child in _members(node) if isinstance(child, (dict, list))]
+    return bool(level)
 
 
-def _children(node: Any) -> Any:
-    if isinstance(node, dict):
-        return node.values()
-    return node if isinstance(node, list) else ()
+def _members(node: Any) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node
 
 
 def _check_headers(headers: Mapping[str, str], limit: int) -> int | None:

@@ -76,7 +76,7 @@ class ProblemDocument(Frozen):
     title: str
     status: int
     detail: str = ""
-    errors: list[FieldProblem] = []
+    errors: tuple[FieldProblem, ...] = ()
 
 
 class Outcome(Frozen):
@@ -234,13 +234,13 @@ class RouteStep(Frozen):
     name: str
     does: str = Field(examples=["deliver", "notify", "await"])
     target: str | None = None
-    reasons: list[str] = []
+    reasons: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, step: Deliver | Notify | Await) -> Self:
         """Show a step."""
         if isinstance(step, Await):
-            return cls(name=step.name, does="await", reasons=list(step.reasons))
+            return cls(name=step.name, does="await", reasons=step.reasons)
         return cls(name=step.name, does="deliver" if isinstance(step, Deliver) else "notify", target=step.target)
 
 

@@ -12,6 +12,11 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
 
+def own_name() -> str:
+    """Say how this command was called, to be pasted: `.venv/bin/hub`."""
+    return f"{sys.executable} -m hub" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
+
+
 def say_json(value: Any) -> None:
     """Print one line of JSON, at once."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")

@@ -197,7 +197,7 @@ def _visible(caller: Principal) -> list[ColumnElement[bool]]:
 def _within(states: Sequence[State]) -> list[ColumnElement[bool]]:
     """Keep to these states, in the words of the index on troubled deliveries where it covers them."""
     covered = [text(among(TROUBLED))] if set(states) <= set(TROUBLED) else []
-    return [*covered, DELIVERIES.c.state.in_(states)]  # type: ignore[list-item]  # a text is a condition too
+    return [*covered, DELIVERIES.c.state.in_(states)]
 
 
 def _of(trouble: Trouble) -> list[ColumnElement[bool]]:

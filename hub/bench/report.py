@@ -10,6 +10,7 @@ from statistics import median_low
 from typing import Any, Final, Literal
 
 from pydantic import Field
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from hub.model import Frozen
@@ -19,10 +20,10 @@ SystemName = Literal["hub", "plain-stack", "hub-slow-target"]
 COLUMNS: Final = (
     ("system", "name"),
     ("end to\nend /s", "end_to_end_per_s"),
-    ("accepted\n/s", "accepted_per_s"),
-    ("accept\np50 ms", "accept_p50_ms"),
-    ("accept\np99 ms", "accept_p99_ms"),
-    ("CPU ms\neach", "cpu_ms_per_request"),
+    ("accept\n/s", "accepted_per_s"),
+    ("p50\nms", "accept_p50_ms"),
+    ("p99\nms", "accept_p99_ms"),
+    ("CPU\nms", "cpu_ms_per_request"),
     ("peak\nMB", "peak_memory_mb"),
     ("lost", "lost"),
     ("doubled", "doubled"),
@@ -87,7 +88,7 @@ class Report(Frozen):
 
     def as_table(self) -> Table:
         """Draw the report for people."""
-        table = Table(title="Same load, same machine")
+        table = Table(title="Same load, same machine", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         for title, name in COLUMNS:
             table.add_column(title, no_wrap=True, justify="left" if name == "name" else "right")
         for row in self.systems:

@@ -30,7 +30,7 @@ SECONDS_TO_STOP: Final = 15.0
 LOG_LINES: Final = 15
 
 
-class BenchError(Exception):
+class BenchError(ChildProcessError):
     """The benchmark itself could not run: which process, and the last it said."""
 
 

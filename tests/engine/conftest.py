@@ -120,9 +120,16 @@ class Town:
 
 
 @pytest.fixture
-def make_town(tmp_path):
-    """Open a town with any policy; the ledger stays in the test's folder, so that it can be opened again."""
+def home(tmp_path):
+    """Write the tests' kinds into the test's folder."""
     write_home(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def make_town(home):
+    """Open a town with any policy; the ledger stays in the test's folder, so that it can be opened again."""
+    tmp_path = home
 
     @asynccontextmanager
     async def town(policy=None, *, serve=True, sandbox=None):

@@ -167,6 +167,7 @@ async def test_beyond_the_bound_the_oldest_key_is_read_again(ledger):
 ALLOWED = {
     (Role.FRONT_END, Scope.SUBMIT),
     (Role.FRONT_END, Scope.READ),
+    (Role.FRONT_END, Scope.DECIDE),
     (Role.AGENT, Scope.READ),
     (Role.AGENT, Scope.DECIDE),
     (Role.OPERATOR, Scope.READ),

@@ -11,6 +11,7 @@ from hub.database import PRAGMAS, open_database, upgrade
 from hub.errors import ConfigurationError
 from hub.lifecycle import State
 from hub.model import Status
+from hub.tables import Delivery
 
 
 @pytest.fixture
@@ -53,23 +54,21 @@ def test_the_database_says_again_which_values_there_are(database, table, column,
 
 
 def test_a_state_nobody_knows_is_refused_by_the_database(database):
-    with database.begin() as connection, pytest.raises(IntegrityError):
-        connection.execute(
-            text(
-                "INSERT INTO delivery SELECT 1, 1, 1, 's', 0, 't', 'm', '', NULL, 'lost', '', '', '', '', 0, 0, 0, 0, 0,"
-                " 0, '', 0, 0, 0, 0, 0"
-            )
-        )
+    blank = {column.name: column.type.python_type() for column in Delivery.__table__.columns}
+    with database.begin() as connection, pytest.raises(IntegrityError, match="delivery_state"):
+        connection.execute(Delivery.__table__.insert(), {**blank, "id": 1, "state": "lost"})
+
+
+DUE = """
+SELECT id FROM delivery WHERE target = 'x' AND state IN ('queued', 'uncertain', 'waiting')
+AND next_at <= 1 ORDER BY next_at, id
+"""
 
 
 @pytest.mark.parametrize(
     ("sql", "index"),
     [
-        (
-            "SELECT id FROM delivery WHERE target = 'x' AND state IN ('queued', 'uncertain', 'waiting') "
-            "AND next_at <= 1 ORDER BY next_at, id",
-            "delivery_due",
-        ),
+        (DUE, "delivery_due"),
         (
             "SELECT count(*) FROM delivery WHERE target = 'x' AND state IN ('asking', 'claimed', 'sending')",
             "delivery_held",

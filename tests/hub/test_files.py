@@ -115,7 +115,7 @@ REFUSED = {
     "a jpeg of 60,000² pixels": ("a.jpg", jpeg(60_000, 60_000), 422),
     "a jpeg of a million segments": ("a.jpg", jpeg(scan=b"\xff\xc4\0\2" * 1_000_000), 422),
     "a jpeg of nothing but filling": ("a.jpg", b"\xff\xd8" + b"\xff" * 9_000_000, 422),
-    "a png of a hundred thousand chunks": ("a.png", png()[:-12] + chunk(b"tEXt", b"") * 100_000, 422),
+    "a png of a hundred thousand chunks": ("a.png", png()[:-12] + chunk(b"tEXt", b"") * 100_000 + png()[-12:], 422),
     "more than ten megabytes": ("a.pdf", PDF.ljust(10 * 1024 * 1024 + 1), 413),
 }
 

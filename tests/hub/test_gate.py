@@ -123,10 +123,11 @@ async def say():
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"POST / HTTP/1.1\r\nHost: hub\r\n" + head + b"\r\n\r\n")
             writer.writelines(pieces)
-            async with asyncio.timeout(10):
-                status = await reader.readline()
-            writer.close()
-            return int(status.split()[1])
+            try:
+                async with asyncio.timeout(10):
+                    return int((await reader.readline()).split()[1])
+            finally:
+                writer.close()
 
         yield say
 
