@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from hub.access import same_house
 from hub.api_door import Here, Reader, Submitter, find_request
-from hub.api_schema import refusals
+from hub.api_schema import STRICT_BODY, refusals
 from hub.files import LARGEST_FILE, PIECE, content_disposition
 from hub.problems import Problem, ProblemType
 from hub.representations import AttachmentNote
@@ -51,9 +51,7 @@ Name = Annotated[str | None, Query(min_length=1, max_length=1000, description="L
     summary="Déposer une pièce jointe",
     description="Un fichier jpg, jpeg, png ou pdf d'au plus 10 Mo, reconnu à son contenu : tel quel, ou seul dans un "
     "formulaire. Son `id` se met ensuite dans `attachments` d'une seule demande.",
-    responses=refusals(
-        ProblemType.UNREADABLE, ProblemType.TOO_LARGE, ProblemType.UNSUPPORTED_MEDIA_TYPE, ProblemType.FILE_REFUSED
-    ),
+    responses=refusals(*STRICT_BODY, ProblemType.FILE_REFUSED),
     openapi_extra=UPLOAD,
 )
 async def upload(

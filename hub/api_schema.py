@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from hub.catalogue import Catalogue
 from hub.model import Frozen, Submission
 from hub.problems import MEDIA_TYPE, Problem, ProblemType
-from hub.representations import Receipt
 from hub.words import FieldError
 
 TITLE: Final = "Hub des démarches"
@@ -76,14 +75,24 @@ def describer(app: FastAPI, catalogue: Catalogue) -> Callable[[], dict[str, Any]
             schema = plain()
             submission = Submission.model_json_schema(ref_template="#/components/schemas/{model}")
             known = schema["components"]["schemas"]
-            known |= submission.pop("$defs") | {"Submission": submission, "Receipt": Receipt.model_json_schema()}
-            known |= known["Receipt"].pop("$defs", {})
+            known |= submission.pop("$defs") | {"Submission": submission}
+            _forget_what_is_never_answered(schema)
             path = schema["paths"].setdefault("/v1/requests", {})
             schema["paths"]["/v1/requests"] = {"post": _submission(catalogue), **path}
             app.openapi_schema = schema
         return app.openapi_schema
 
     return describe
+
+
+def _forget_what_is_never_answered(schema: Mapping[str, Any]) -> None:
+    """Take FastAPI's own 422 out: a path that cannot be is not found, and every other refusal is a problem."""
+    operations = (operation for path in schema["paths"].values() for operation in path.values())
+    for responses in (operation["responses"] for operation in operations):
+        if "application/json" in responses.get("422", {}).get("content", {}):
+            del responses["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
 
 
 def _submission(catalogue: Catalogue) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -77,13 +79,8 @@ def submit(
 
     Example: hub submit routes/etat_civil_naissance/samples/copie_pour_un_mariage.json
     """
-    from hub.gate import read_json
-    from hub.inbox import fingerprint
-
-    submission = read_json(file.read())
-    if kind:
-        submission["kind"] = kind
-    key = idempotency_key or fingerprint(submission)
+    submission = read_object(file.read()) | ({"kind": kind} if kind else {})
+    key = idempotency_key or hashlib.sha256(json.dumps(submission, sort_keys=True).encode()).hexdigest()
     receipt = talk(context, lambda hub: hub.submit(submission, key))
     tell(receipt, f"{receipt['numero']}  {receipt['stage']}", as_json=as_json)
 
@@ -262,6 +259,17 @@ def talk(context: typer.Context, say_what: Callable[[HubClient], Awaitable[Any]]
     except (RefusalError, UnreachableError) as error:
         note(str(error))
         raise typer.Exit(COULD_NOT) from None
+
+
+def read_object(content: bytes) -> dict[str, Any]:
+    """Read a JSON object; raises BadParameter with the place where it is none."""
+    try:
+        said = json.loads(content)
+    except ValueError as error:
+        raise typer.BadParameter(f"this is no JSON: {error}") from None
+    if not isinstance(said, dict):
+        raise typer.BadParameter("a request is a JSON object")
+    return said
 
 
 async def first(found: AsyncIterator[Any], most: int) -> list[Any]:

@@ -30,7 +30,7 @@ LATIN_1: Final = {
 LIGATURES: Final = {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "’": "'", "‘": "'"}
 CIVILITE: Final = {"female": "MADAME", "male": "MONSIEUR"}
 SEXE: Final = {"female": "F", "male": "M"}
-FRANCE: Final = "99100"
+CONTROLS: Final = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
 
 FUNCTIONS: dict[str, tuple[str, Callable[..., Any]]] = {}
 
@@ -67,6 +67,21 @@ def latin1(text: str) -> str:
     """Write with the characters of ISO-8859-1 only; what has no equivalent loses its accent, or goes."""
     plain = "".join(LATIN_1.get(letter, letter) for letter in unicodedata.normalize("NFC", text))
     return "".join(letter if ord(letter) < 256 else ascii(letter) for letter in plain)
+
+
+@function("<s?:s>")
+def lettres(text: str) -> str:
+    """Write a name with the capitals, spaces, dots, hyphens and apostrophes that civil registries admit.
+
+    `Nguyễn (née 王)` → `NGUYEN NÉE`; nothing is left of a name in another alphabet.
+    """
+    return re.sub(r"[^A-ZÀ-ÖØ-Þ .'-]+", " ", latin1(text.upper())).strip()
+
+
+@function("<s?:s>")
+def propre(text: str) -> str:
+    """Write without control characters, which XML 1.0 cannot hold."""
+    return CONTROLS.sub(" ", text)
 
 
 @function("<sn?:s>")
@@ -140,9 +155,9 @@ def sexe(gender: str) -> str:
 
 @function("<s?:s>")
 def saison(iso: str) -> str:
-    """Tell the school year of a date, from July on the next one: `2026-09-01` → `2026-2027`."""
+    """Tell the school year of a date, from August on the next one: `2026-09-01` → `2026-2027`."""
     day = datetime.fromisoformat(iso)
-    first = day.year if day.month >= 7 else day.year - 1
+    first = day.year if day.month >= 8 else day.year - 1
     return f"{first}-{first + 1}"
 
 

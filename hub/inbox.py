@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -18,6 +18,7 @@ from hub.gate import validate_data, validate_envelope
 from hub.intake import Acceptance, Arrival
 from hub.ledger import Ledger
 from hub.model import Submission
+from hub.policy import PARIS
 from hub.problems import Problem, ProblemType
 from hub.words import FieldError
 
@@ -122,7 +123,7 @@ class Inbox:
 
 def document_of(number: int, now: int, submission: Submission, data: Mapping[str, Any]) -> dict[str, Any]:
     """Make the document that routes and mappings read: the envelope, the number, and the kind's own data."""
-    received = submission.received_at or datetime.fromtimestamp(now / 1000, UTC)
+    received = (submission.received_at or datetime.fromtimestamp(now / 1000, PARIS)).astimezone(PARIS)
     envelope = submission.model_dump(mode="json", exclude={"data", "received_at"}, exclude_none=True)
     return {"number": number, **envelope, "data": data, "received_at": received.isoformat(timespec="seconds")}
 

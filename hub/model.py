@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, NewType
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 DeliveryKey = NewType("DeliveryKey", str)
 """What names one delivery at its target, for ever: `167046020-1`. At most 13 characters of [0-9-]."""
@@ -87,6 +87,9 @@ def read_duration(value: Any) -> Any:
 
 Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
+Email = Annotated[str, Field(max_length=254, json_schema_extra={"format": "email"})]
+"""An address; the door checks its form against this schema, in a tenth of the time a validator in Python takes."""
+
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=80)]
 
 
@@ -108,7 +111,7 @@ class PivotIdentity(Frozen):
 class Contact(Frozen):
     """How to reach the applicant."""
 
-    email: EmailStr | None = Field(default=None, title="Courriel")
+    email: Email | None = Field(default=None, title="Courriel")
     phone: str | None = Field(default=None, pattern=r"^\+?[0-9][0-9 .]{5,18}$", title="Téléphone")
 
 

@@ -229,6 +229,7 @@ class _Walk:
         self.met: list[Fact] = []
         self.awaiting = ""
         self.refusal: str | None = None
+        self.given: dict[str, Any] = {}
 
     def result(self) -> Progress:
         """Walk, and sum up."""
@@ -279,6 +280,7 @@ class _Walk:
         if decision is None:
             self.awaiting = step.name
             return False
+        self.given = {"decision": {"accepted": decision.accepted, "reason": decision.reason}}
         if not decision.accepted:
             self.refusal = decision.reason or REFUSED
             self._steps(step.on_refusal)
@@ -290,7 +292,7 @@ class _Walk:
         for item in range(len(self.route.items(step, self.document))):
             fact = self.facts.get((step.name, item))
             if fact is None:
-                self.planned.append(Planned(step.name, item, step.target, step.using))
+                self.planned.append(Planned(step.name, item, step.target, step.using, self.given))
             else:
                 known.append(fact)
         return known

@@ -32,6 +32,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], tied_to: as
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=int(settings.grace.total_seconds()),
             )
             server = uvicorn.Server(config)

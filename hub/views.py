@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, Field
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, text
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, func, select, text, union_all
 
 from hub.access import EVERY_HOUSE, Principal, Role
 from hub.attachments import ATTACHMENTS, Described
@@ -126,10 +126,11 @@ def page(connection: Connection, caller: Principal, search: Search, blinded: str
     if search.until:
         conditions.append(REQUESTS.c.received_at <= _instant(search.until, time.max))
     if search.q:
-        conditions.append(or_(*_amounting_to(search.q, blinded)))
+        conditions.append(REQUESTS.c.number.in_(_amounting_to(search.q, blinded)))
     if search.after:
         conditions.append(REQUESTS.c.number < int(search.after, 16))
-    statement = select(REQUESTS).where(*conditions, *_visible(caller)).order_by(REQUESTS.c.number.desc())
+    listed = [column for column in REQUESTS.c if column is not REQUESTS.c.body]
+    statement = select(*listed).where(*conditions, *_visible(caller)).order_by(REQUESTS.c.number.desc())
     return connection.execute(statement.limit(search.limit + 1)).all()
 
 
@@ -206,12 +207,14 @@ def _of(trouble: Trouble) -> list[ColumnElement[bool]]:
     return [*conditions, *([REQUESTS.c.kind == trouble.kind] if trouble.kind else [])]
 
 
-def _amounting_to(said: str, blinded: str) -> list[ColumnElement[bool]]:
+def _amounting_to(said: str, blinded: str) -> CompoundSelect[Any]:
+    """Find the numbers of what people may mean: one question an index, as a scan would answer them joined by OR."""
     columns = REQUESTS.c
-    indexes = [columns.name_index == blinded, columns.email_index == blinded, columns.phone_index == blinded]
     digits = said.replace(" ", "")
     numbered = [columns.number == int(digits)] if len(digits) == 9 and digits.isascii() and digits.isdigit() else []
-    return [*numbered, columns.external_reference == said, *indexes]
+    indexes = [columns.name_index == blinded, columns.email_index == blinded, columns.phone_index == blinded]
+    meanings = [*numbered, columns.external_reference == said, *indexes]
+    return union_all(*(select(columns.number).where(meaning) for meaning in meanings))
 
 
 def _instant(moment: datetime | date, hour: time) -> int:

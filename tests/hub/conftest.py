@@ -119,14 +119,14 @@ class Desk(httpx.AsyncClient):
     async def until(self, number, status):
         """Wait until a request has a status."""
         async with asyncio.timeout(10):
-            while (shown := (await self.get(f"/v1/requests/{number}")).json())["status"] != status:  # noqa: ASYNC110  # the door can only be asked
+            while (shown := (await self.get(f"/v1/requests/{number}")).json())["status"] != status:
                 await asyncio.sleep(0.01)
         return shown
 
     async def until_state(self, key, *states):
         """Wait until a delivery is in one of some states."""
         async with asyncio.timeout(10):
-            while (shown := (await self.get(f"/v1/operations/deliveries/{key}")).json())["state"] not in states:  # noqa: ASYNC110  # likewise
+            while (shown := (await self.get(f"/v1/operations/deliveries/{key}")).json())["state"] not in states:
                 await asyncio.sleep(0.01)
         return shown
 

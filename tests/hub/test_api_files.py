@@ -93,8 +93,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
-@pytest.mark.parametrize(("name", "content", "status"), REFUSED.values(), ids=REFUSED)
-async def test_what_is_no_good_file_is_refused_and_not_kept(resting, desk, form, name, content, status):
+@pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED)
+async def test_what_is_no_good_file_is_refused_and_not_kept(resting, desk, form, refused):
+    name, content, status = refused
     if form:
         answer = await desk.post("/v1/attachments", files={"file": (name or ".", content)})
     else:

@@ -64,6 +64,11 @@ def nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
         yield from nodes(schema.get("items"))
 
 
+def fields(schema: Mapping[str, Any]) -> list[Any]:
+    """List the fields alone, at whatever depth."""
+    return [field for node in [schema, *nodes(schema)] for field in node.get("properties", {}).values()]
+
+
 def connectors_of(definition: Definition) -> set[str]:
     steps = definition.route.named.values()
     return {step.target for step in steps if isinstance(step, Deliver | Notify)}
@@ -95,9 +100,10 @@ def test_a_sample_shows_nobody_who_exists(kind: str, file: Path) -> None:
 
 
 @every_kind
-def test_every_field_has_a_title_in_its_form(kind: str) -> None:
+def test_every_field_is_explained_to_who_fills_it_in(kind: str) -> None:
     schema = orjson.loads((CATALOGUE.folders[kind] / "schema.json").read_bytes())
     assert [node for node in nodes(schema) if not node.get("title")] == []
+    assert [field for field in fields(schema) if not field.get("description")] == []
 
 
 @every_kind

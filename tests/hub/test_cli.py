@@ -1,0 +1,275 @@
+"""The `hub` command against a real hub and its sandboxes, started as anybody would start them."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from hub.cli import app
+from hub.settings import HOME
+
+SAMPLES = HOME / "routes"
+PATIENCE = 30.0
+
+
+@dataclass
+class Running:
+    """A hub with its sandboxes, and the command line pointed at it."""
+
+    home: Path
+    url: str
+    sandboxes: str
+    keys: dict[str, str]
+
+    def run(self, *words, key="operator", said=None):
+        env = {"HUB_URL": self.url, "HUB_KEY": self.keys.get(key, key)}
+        return CliRunner().invoke(app, [*words], env=env, input=said)
+
+    def read(self, *words, key="operator", said=None) -> Any:
+        result = self.run(*words, "--json", key=key, said=said)
+        assert result.exit_code == 0, result.output
+        return orjson.loads(result.stdout)
+
+    def submit(self, sample, **changes):
+        """Submit a sample under a reference of its own; give its number."""
+        submission = orjson.loads((SAMPLES / sample).read_bytes()) | changes
+        submission["external_reference"] = f"CLI-{time.monotonic_ns()}"
+        return self.read("submit", "-", key="front_end", said=json.dumps(submission))["number"]
+
+    def break_with(self, connector, fault, times=1):
+        return self.control("POST", "/faults", {"connector": connector, "fault": fault, "times": times})
+
+    def control(self, method, path, body=None):
+        content = orjson.dumps(body) if body is not None else None
+        request = urllib.request.Request(self.sandboxes + path, data=content, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return answer.read()
+
+    def until(self, status, number):
+        """Read a request until it stands there."""
+        return eventually(lambda: self.read("show", number), lambda seen: seen["status"] == status)
+
+    def parked(self, number):
+        """Give the request's parked delivery, once there is one."""
+        found = eventually(
+            lambda: [one for one in self.read("deliveries", "--state", "parked") if one["number"] == number], bool
+        )
+        return found[0]
+
+
+def eventually(look, holds):
+    until = time.monotonic() + PATIENCE
+    while not holds(seen := look()):
+        assert time.monotonic() < until, seen
+        time.sleep(0.05)
+    return seen
+
+
+@contextmanager
+def running(home):
+    command = [sys.executable, "-m", "hub", "up", "-c", "hub.yaml", "--sandboxes", "--port", "0", "--json", "--tied"]
+    (home / "hub.yaml").write_text("sweep_every: 200ms\ngrace: 2s\n")
+    with (home / "hub.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+    try:
+        line = process.stdout.readline()
+        assert line, (home / "hub.log").read_text()
+        yield Running(home, **orjson.loads(line))
+    finally:
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("hub")) as opened:
+        yield opened
+
+
+BIRTH = "etat_civil_naissance/samples/copie_pour_un_mariage.json"
+CANTEEN = "restauration_reservation/samples/un_seul_jour.json"
+RENEWAL = "periscolaire_renouvellement/samples/enfant_unique_restauration_seule.json"
+
+
+def test_the_same_file_submitted_twice_is_one_request(hub):
+    first = hub.run("submit", str(SAMPLES / BIRTH), key="front_end")
+    second = hub.run("submit", str(SAMPLES / BIRTH), key="front_end")
+    assert first.exit_code == 0
+    assert first.stdout.split("  ")[0] == second.stdout.split("  ")[0]
+
+
+def test_a_request_is_submitted_shown_and_found_again(hub):
+    number = hub.submit(BIRTH)
+    assert hub.until("done", number)["stage"] == "Accepté"
+    assert number in [one["number"] for one in hub.read("list", number)]
+    assert hub.read("list", "--kind", "courrier.maire", "--status", "parked") == []
+    assert "Accepté" in hub.run("show", number).stdout
+
+
+def test_a_kind_can_be_said_beside_the_file(hub):
+    result = hub.run("submit", str(SAMPLES / BIRTH), "--kind", "n.existe.pas", key="front_end")
+    assert result.exit_code == 2
+    assert "ce type de démarche n'existe pas" in result.stderr
+
+
+def test_what_the_hub_refuses_names_the_fields_on_standard_error(hub):
+    submission = orjson.loads((SAMPLES / BIRTH).read_bytes())
+    del submission["data"]["titulaire"]
+    result = hub.run("submit", "-", "--json", key="front_end", said=json.dumps(submission))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Champs à corriger (422)" in result.stderr
+    assert "/data" in result.stderr
+
+
+@pytest.mark.parametrize(("said", "why"), [("{", "no JSON"), ("[]", "a JSON object"), (b"\xff", "no JSON")])
+def test_what_is_no_request_is_told_where_it_was_given(hub, said, why):
+    result = hub.run("submit", "-", key="front_end", said=said)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert why in result.stderr
+
+
+def test_a_decision_lets_a_request_go_on(hub):
+    number = hub.submit(RENEWAL)
+    hub.until("waiting", number)
+    assert hub.run("decide", number, "--accept", key="agent").exit_code == 0
+    hub.until("done", number)
+
+
+def test_a_refusal_gives_one_of_the_reasons_that_show_lists(hub):
+    number = hub.submit(RENEWAL)
+    reason = hub.until("waiting", number)["reasons"][0]
+    assert hub.run("decide", number, "--refuse", "--reason", "Trop tard", key="agent").exit_code == 2
+    assert hub.run("decide", number, "--refuse", "--reason", reason, key="agent").exit_code == 0
+    assert hub.until("refused", number)["stage"] == reason
+
+
+def test_a_request_nobody_has_taken_is_cancelled(hub):
+    number = hub.submit(RENEWAL)
+    result = hub.run("cancel", number, "--reason", "Déposée deux fois")
+    assert result.exit_code == 0, result.output
+    hub.until("cancelled", number)
+
+
+def test_a_refused_delivery_is_retried(hub):
+    hub.break_with("technocarte", "full")
+    number = hub.submit(CANTEEN)
+    parked = hub.parked(number)
+    assert parked["code"] == "full"
+    assert hub.run("retry", parked["key"]).exit_code == 0
+    hub.until("done", number)
+
+
+def test_a_delivery_that_may_have_been_taken_is_finalized_by_hand(hub):
+    hub.break_with("technocarte", "cut_after_commit")
+    number = hub.submit(CANTEEN)
+    parked = hub.parked(number)
+    assert parked["perhaps_taken"]
+    assert parked["key"] in orjson.loads(hub.control("GET", "/taken/technocarte"))
+    result = hub.run("finalize", parked["key"], "--reason", "Vue dans Technocarte", "--reference", "TC-1")
+    assert result.stdout.split() == [parked["key"], "finalized"]
+    hub.until("finalized", number)
+
+
+def test_a_parked_delivery_is_verified_at_its_target(hub):
+    hub.break_with("logitud", "acte_introuvable")
+    parked = hub.parked(hub.submit(BIRTH))
+    assert hub.run("verify", parked["key"]).exit_code == 0
+    again = hub.run("verify", "000000000-1")
+    assert (again.exit_code, again.stderr.splitlines()[0]) == (2, "Introuvable (404)")
+
+
+def test_a_paused_target_says_why_until_it_is_resumed(hub):
+    assert hub.run("targets", "pause", "rest", "--reason", "Essai").exit_code == 0
+    paused = {one["name"]: one["paused_reason"] for one in hub.read("targets") if one["paused"]}
+    assert paused == {"rest": "Essai"}
+    assert hub.run("targets", "resume", "rest").exit_code == 0
+    assert not any(one["paused"] for one in hub.read("targets"))
+
+
+def test_a_key_made_straight_in_the_ledger_opens_the_running_hub_until_it_is_revoked(hub):
+    config = ["-c", str(hub.home / "hub.yaml")]
+    made = [hub.read("keys", "create", "portail", *config)["key"] for _ in range(2)]
+    assert hub.run("list", key=made[0]).exit_code == 0
+    assert hub.run("keys", "revoke", made[1][4:16], *config).exit_code == 0
+    assert hub.run("list", key=made[1]).exit_code == 2
+    assert hub.run("keys", "revoke", "0" * 12, *config).exit_code == 1
+    assert hub.run("keys", "create", "portail", "--role", "roi", *config).exit_code == 2
+
+
+def test_probe_tells_a_target_that_answers_from_one_that_does_not(hub, tmp_path):
+    settings = orjson.loads(hub.control("GET", "/settings"))["logitud"]
+    dead = settings | {"url": "http://127.0.0.1:9/etatcivil"}
+    targets = {"vivant": settings, "mort": dead}
+    said = {"targets": {name: {"connector": "logitud", "settings": one} for name, one in targets.items()}}
+    config = tmp_path / "hub.yaml"
+    config.write_bytes(orjson.dumps(said))
+    assert hub.read("probe", "vivant", "-c", str(config)) == {"target": "vivant", "up": True, "code": ""}
+    assert hub.run("probe", "mort", "-c", str(config)).exit_code == 1
+    assert hub.run("probe", "inconnu", "-c", str(config)).exit_code == 2
+
+
+def test_check_names_the_file_that_is_wrong(hub, tmp_path):
+    folder = tmp_path / "routes/essai"
+    folder.mkdir(parents=True)
+    (folder / "schema.json").write_text("{}")
+    (folder / "route.yaml").write_text("route: essai\ntitle: Essai\nowner: personne\nsteps: []\n")
+    (tmp_path / "hub.yaml").write_text("homes: [.]\n")
+    result = hub.run("check", "-c", str(tmp_path / "hub.yaml"), "--json")
+    assert result.exit_code == 1
+    assert any(finding["file"].endswith("essai/route.yaml") for finding in orjson.loads(result.stdout))
+
+
+def test_a_hub_that_is_not_there_is_one_helpful_line():
+    result = CliRunner().invoke(app, ["list"], env={"HUB_URL": "http://127.0.0.1:9"})
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert "hub up --sandboxes" in result.stderr
+
+
+def test_settings_that_are_wrong_are_one_line_with_their_place(tmp_path):
+    (tmp_path / "hub.yaml").write_text("port: quatre\n")
+    command = [sys.executable, "-m", "hub", "up", "-c", "hub.yaml"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert "hub.yaml:1: port" in ended.stderr
+
+
+def test_the_mailbox_of_the_sandboxes_can_be_looked_at(hub):
+    number = hub.submit("courrier_maire/samples/eclairage_du_parc.json")
+    hub.until("done", number)
+    letters = orjson.loads(hub.control("GET", "/mailbox"))
+    assert any("Éclairage du parc" in letter["text"] for letter in letters)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/faults", {"connector": "logitud", "fault": "tea"}, 422),
+        ("POST", "/faults", {"connector": "nobody", "fault": "slow"}, 404),
+        ("POST", "/faults", ["logitud"], 422),
+        ("GET", "/taken/nobody", None, 404),
+        ("DELETE", "/faults/nobody", None, 404),
+    ],
+)
+def test_the_sandboxes_refuse_what_they_do_not_know(hub, method, path, body, status):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        hub.control(method, path, body)
+    assert refused.value.code == status
+
+
+@pytest.mark.parametrize(
+    "verb",
+    "up sandboxes demo check probe bench submit show list decide cancel deliveries retry verify finalize".split(),  # noqa: SIM905
+)
+def test_every_verb_is_explained_with_an_example(verb):
+    assert "Example: hub" in CliRunner().invoke(app, [verb, "--help"]).stdout.replace("Example: curl", "Example: hub")
