@@ -46,6 +46,7 @@ PAGE_POLICY: Final = {
 }
 
 PAGES: Final = Environment(loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True)
+PAGES.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
 
 
 class Door(FastAPI):

@@ -119,7 +119,7 @@ async def _only_file(request: Request) -> UploadFile:
     stream = _limited(request, LARGEST_FILE + WRAPPING)
     try:
         form = await MultiPartParser(request.headers, stream, max_files=1, max_fields=0).parse()
-    except MultiPartException:
+    except (MultiPartException, UnicodeError):
         raise _not_one_file() from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     if len(files) != 1:
@@ -136,11 +136,14 @@ async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
 
 
 def _said_name(request: Request) -> str:
-    """Read the file's name in Content-Disposition (RFC 6266), whether or not its bytes are ASCII."""
+    """Read the file's name in Content-Disposition (RFC 6266), whether or not its bytes are ASCII; "" without one."""
     message = Message()
     header = request.headers.get("content-disposition", "").encode("latin-1").decode("utf-8", "replace")
     message["Content-Disposition"] = header
-    return message.get_filename("")
+    try:
+        return message.get_filename("")
+    except UnicodeError:  # some charsets that Python knows raise it whatever they are told
+        return ""
 
 
 def _too_large() -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from hub.terminal import Json, note, own_name, say, say_json, say_table
+from hub.terminal import Json, note, own_name, say, say_drawing, say_json, say_table
 
 START: Final = "Start"
 INSTALLATION: Final = "Installation"
@@ -152,9 +153,9 @@ def demo(
 
     Example: hub demo --once --requests 200
     """
-    from hub.demo import run_demo
+    from hub.demo.hour import Plan, run_demo
 
-    raise typer.Exit(run_demo(requests, seed, once=once))
+    raise typer.Exit(run_demo(Plan(requests, seed, once)))
 
 
 @local.command(rich_help_panel=INSTALLATION)
@@ -215,11 +216,13 @@ async def _probe(name: str, settings: Any) -> str:
 
 @local.command(rich_help_panel=INSTALLATION)
 def bench(
-    requests: Annotated[int, typer.Option(min=1, help="How many requests each system gets.")] = 10_000,
-    connections: Annotated[int, typer.Option(min=1, help="Connections kept busy.")] = 32,
     *,
-    url: Annotated[str | None, typer.Option(help="Measure the door of a hub that runs there.")] = None,
-    key: Annotated[str, typer.Option(envvar="HUB_KEY", help="A front end's key for --url.")] = "",
+    requests: Annotated[int, typer.Option(min=1, help="How many requests each system gets.")] = 10_000,
+    url: Annotated[str | None, typer.Option(help="Measure only the door of a hub that runs there.")] = None,
+    key: Annotated[str, typer.Option(envvar="HUB_KEY", help="A front end's key for --url.", show_default=False)] = "",
+    file: Annotated[
+        Path | None, typer.Option(help="What to submit with --url; a birth certificate if not said.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure the hub beside a plain stack, under the same load.
@@ -228,15 +231,18 @@ def bench(
     """
     from hub.bench import run as measure
     from hub.bench.report import Options
+    from hub.settings import HOME
 
-    headers = {"Authorization": f"Bearer {key}"} if url and key else {}
-    report = measure(Options(requests=requests, connections=connections, url=url, headers=headers))
+    elsewhere: dict[str, Any] = {}
+    if url:
+        sample = file or HOME / "routes/etat_civil_naissance/samples/copie_pour_un_mariage.json"
+        headers = {"Authorization": f"Bearer {key}"}
+        elsewhere = {"url": url, "headers": headers, "submission": json.loads(sample.read_text("utf-8"))}
+    report = measure(Options(requests=requests, **elsewhere))
     if as_json:
         say(report.as_json())
-        return
-    from rich.console import Console
-
-    Console().print(report.as_table())
+    else:
+        say_drawing(report.as_table())
 
 
 @keys.command()

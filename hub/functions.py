@@ -75,7 +75,7 @@ def lettres(text: str) -> str:
 
     `Nguyễn (née 王)` → `NGUYEN NÉE`; nothing is left of a name in another alphabet.
     """
-    return re.sub(r"[^A-ZÀ-ÖØ-Þ .'-]+", " ", latin1(text.upper())).strip()
+    return " ".join(re.sub(r"[^A-ZÀ-ÖØ-Þ .'-]+", " ", latin1(text.upper())).split())
 
 
 @function("<s?:s>")

@@ -23,7 +23,8 @@ async def serve(settings: Settings, announce: Callable[[str], None], tied_to: as
 
     `announce` is told the address once requests are accepted. Raises OSError when the port is taken.
     """
-    with socket.create_server((settings.host, settings.port), backlog=BACKLOG) as listener:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG) as listener:
         async with open_hub(settings) as hub:
             config = uvicorn.Config(
                 build_api(hub),

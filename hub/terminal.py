@@ -33,9 +33,15 @@ def note(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def say_drawing(drawing: Any) -> None:
+    """Print what rich draws."""
+    from rich.console import Console  # noqa: PLC0415  # start-up time
+
+    Console().print(drawing)
+
+
 def say_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Print rows for people; a column none of them has is left out."""
-    from rich.console import Console  # noqa: PLC0415  # start-up time
     from rich.table import Table  # noqa: PLC0415  # start-up time
 
     present = [name for name in columns if any(row.get(name) not in {None, ""} for row in rows)]
@@ -44,4 +50,4 @@ def say_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*("" if row.get(name) is None else str(row[name]) for name in present))
-    Console().print(table if rows else f"{title}: none")
+    say_drawing(table if rows else f"{title}: none")

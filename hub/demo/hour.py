@@ -20,7 +20,7 @@ from hub.demo.proof import SHOWN, Proof, prove
 from hub.demo.screen import show
 from hub.demo.story import World, bring_trouble, decide_renewals, finish_parked, settled, submit_hour
 from hub.demo.traffic import draw_hour, read_samples
-from hub.processes import child, signalled
+from hub.processes import child, run, signalled
 from hub.settings import HOME
 from hub.terminal import own_name
 
@@ -30,6 +30,9 @@ SECONDS: Final = 12.0
 MOST_PER_SECOND: Final = 150.0
 PATIENCE: Final = 120.0
 """Seconds after which whatever has not ended by then counts as lost."""
+
+INTERRUPTED: Final = 130
+"""The exit code of what a signal ended before its proof."""
 
 SETTINGS: Final = "sweep_every: 250ms\ngrace: 5s\n"
 
@@ -46,6 +49,14 @@ class Plan:
     def per_second(self) -> float:
         """The pace of the hour."""
         return min(MOST_PER_SECOND, max(self.requests / SECONDS, 10.0))
+
+
+def run_demo(plan: Plan) -> int:
+    """Show the hour, and give the exit code: 0 when nothing was lost, doubled or out of balance."""
+    try:
+        return run(show_hour(plan))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED
 
 
 async def show_hour(plan: Plan) -> int:

@@ -77,6 +77,11 @@ async def test_a_file_of_ten_megabytes_is_taken_either_way(desk):
     assert [raw.json()["size"], form.json()["size"]] == [LARGE, LARGE]
 
 
+async def test_a_name_in_no_charset_is_no_name(desk):
+    header = {"Content-Disposition": "attachment; filename*=idna''%FF.pdf"}
+    assert (await desk.post("/v1/attachments", content=PDF, headers=header)).status_code == 415
+
+
 REFUSED = {
     "an executable": ("a.pdf", b"MZ" + b"\0" * 100, 415),
     "a pdf at an offset": ("a.pdf", b"\0\0" + PDF, 415),
@@ -119,8 +124,14 @@ async def test_a_length_that_says_too_much_is_refused_before_anything_is_read(de
         {"content": b"--x\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
         {"content": PDF, "headers": {"Content-Type": "multipart/form-data"}},
         {"content": b"\xff" * 100, "headers": {"Content-Type": "multipart/form-data; boundary=é".encode()}},
+        {
+            "content": b'--x\r\nContent-Disposition: form-data; name="f"; filename="\xe9.pdf"\r\n\r\n'
+            + PDF
+            + b"\r\n--x--",
+            "headers": {"Content-Type": "multipart/form-data; boundary=x; charset=undefined"},
+        },
     ],
-    ids=["two files", "a field", "cut", "no boundary", "noise"],
+    ids=["two files", "a field", "cut", "no boundary", "noise", "no charset"],
 )
 async def test_a_form_holds_one_file_and_nothing_else(desk, sent):
     answer = await desk.post("/v1/attachments", **sent)

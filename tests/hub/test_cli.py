@@ -1,12 +1,13 @@
 """The `hub` command against a real hub and its sandboxes, started as anybody would start them."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,24 +77,27 @@ def eventually(look, holds):
 
 
 @contextmanager
-def running(home):
-    command = [sys.executable, "-m", "hub", "up", "-c", "hub.yaml", "--sandboxes", "--port", "0", "--json", "--tied"]
+def started(home, *options):
+    """Run `hub up` in a folder, and give its process and what it announces; closing its input ends it."""
+    command = [sys.executable, "-m", "hub", "up", "-c", "hub.yaml", "--port", "0", "--json", "--tied", *options]
     (home / "hub.yaml").write_text("sweep_every: 200ms\ngrace: 2s\n")
     with (home / "hub.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
     try:
         line = process.stdout.readline()
         assert line, (home / "hub.log").read_text()
-        yield Running(home, **orjson.loads(line))
+        yield process, orjson.loads(line)
     finally:
         process.stdin.close()
-        assert process.wait(20) == 0
+        process.wait(30)
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("hub")) as opened:
-        yield opened
+    home = tmp_path_factory.mktemp("hub")
+    with started(home, "--sandboxes") as (process, announced):
+        yield Running(home, **announced)
+    assert process.returncode == 0
 
 
 BIRTH = "etat_civil_naissance/samples/copie_pour_un_mariage.json"
@@ -242,6 +246,19 @@ def test_settings_that_are_wrong_are_one_line_with_their_place(tmp_path):
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert "hub.yaml:1: port" in ended.stderr
+
+
+def test_a_hub_ends_in_order_when_it_is_asked_to(tmp_path):
+    with started(tmp_path) as (process, _):
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_a_hub_whose_engine_cannot_be_kept_running_ends_with_1(tmp_path):
+    with started(tmp_path) as (process, _):
+        with closing(sqlite3.connect(tmp_path / "var/hub.db")) as ledger:
+            ledger.execute("DROP TABLE delivery")
+        assert process.wait(60) == 1
 
 
 def test_the_mailbox_of_the_sandboxes_can_be_looked_at(hub):

@@ -95,6 +95,9 @@ CONTRACTS: Final[Mapping[str, Callable[[Outbound], None]]] = {
 """Each connector → its own writer, which raises for what the target's contract refuses."""
 
 
+DECISION: Final = {"accepted": False, "reason": "Assurance invalide"}
+
+
 def as_stored(posted: Submission) -> dict[str, Any]:
     """Give the document that mappings read."""
     said = posted.model_dump(mode="json", exclude_none=True)
@@ -107,7 +110,7 @@ def messages(definition: Definition, document: dict[str, Any]) -> Iterator[Outbo
     for step in definition.route.named.values():
         if isinstance(step, Deliver | Notify):
             for item in definition.route.items(step, document):
-                bindings = {"key": KEY} if item is None else {"key": KEY, "item": item}
+                bindings = {"key": KEY, "decision": DECISION} | ({} if item is None else {"item": item})
                 yield written(MAPPINGS[step.using], text, bindings)
     yield written(MAPPINGS[CALLBACK_MAPPING], text, {"key": KEY, "stage": STAGE})
 
