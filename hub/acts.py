@@ -16,7 +16,7 @@ from hub.judgement import NOT_TAKEN
 from hub.lifecycle import FINAL, Event, State, advance
 from hub.model import FINAL_STATUSES
 from hub.routing import Await
-from hub.settlement import Settled, settle
+from hub.settlement import ROOM, Settled, settle
 from hub.tables import Decision, Delivery, Request, Revision
 from hub.tables import Event as EventTable
 
@@ -109,10 +109,18 @@ def _one(book: Book, connection: Connection, wanted: Act) -> Done | ConflictErro
         with connection.begin_nested():
             number = DO[type(wanted)](book, connection, wanted)
             return Done(number, settle(connection, book, [number], wanted.actor))
-    except IllegalTransitionError as error:
-        return ConflictError(str(error))
-    except ConflictError as error:
+    except MissingError as error:
         return error
+    except (ConflictError, IllegalTransitionError) as error:
+        _audit(book, connection, wanted, _about(wanted), f"refused: {error}")
+        return error if isinstance(error, ConflictError) else ConflictError(str(error))
+
+
+def _about(wanted: Act) -> tuple[int, int | None]:
+    """Name the request, and the delivery if it is about one."""
+    if isinstance(wanted, Retry | Verify | Finalize):
+        return wanted.delivery // ROOM, wanted.delivery
+    return wanted.number, None
 
 
 def _decide(book: Book, connection: Connection, wanted: Decide) -> int:

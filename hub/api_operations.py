@@ -37,7 +37,7 @@ from hub.representations_operations import (
     TargetHealth,
     Targets,
 )
-from hub.targets import Switch, health, switch
+from hub.targets import Switch, health
 from hub.views import Dossier, Trouble, causes, deliveries, dossier
 
 log = structlog.get_logger()
@@ -174,7 +174,7 @@ async def pause(
     hub: Here, caller: Operator, name: TargetName, pausing: Annotated[Pause, Depends(body_of(Pause))]
 ) -> TargetHealth:
     """Stop sending to a target."""
-    return await _switch(hub, caller, Switch(name, paused=True, reason=pausing.reason))
+    return await _switch(hub, Switch(name, paused=True, reason=pausing.reason, actor=actor_of(caller)))
 
 
 @router.post(
@@ -185,7 +185,7 @@ async def pause(
 )
 async def resume(hub: Here, caller: Operator, name: TargetName) -> TargetHealth:
     """Send to a target again."""
-    resumed = await _switch(hub, caller, Switch(name, paused=False))
+    resumed = await _switch(hub, Switch(name, paused=False, actor=actor_of(caller)))
     hub.engine.wake({name})
     return resumed
 
@@ -215,9 +215,8 @@ def _hint(hub: Hub, target: str, code: str) -> str:
     return next((row.hint for row in rows if row.code == code), "")
 
 
-async def _switch(hub: Hub, caller: Principal, wanted: Switch) -> TargetHealth:
-    if not await hub.ledger.write(switch, wanted):
+async def _switch(hub: Hub, wanted: Switch) -> TargetHealth:
+    if not await hub.ledger.switch(wanted):
         raise Problem(ProblemType.NOT_FOUND)
-    log.info("target switched", target=wanted.target, paused=wanted.paused, actor=actor_of(caller))
     shown = await hub.ledger.read(health)
     return next(TargetHealth.of(one) for one in shown if one.name == wanted.target)

@@ -20,6 +20,7 @@ from hub.ledger import Ledger
 from hub.model import Submission
 from hub.policy import PARIS
 from hub.problems import Problem, ProblemType
+from hub.rehearsal import rehearse
 from hub.words import FieldError
 
 LONGEST_KEY: Final = 255
@@ -94,6 +95,8 @@ class Inbox:
         document = document_of(number, now, submission, raw["data"])
         try:
             progress = definition.route.progress(document, (), {})
+            if definition.route.has_expressions:
+                rehearse(definition.route, document)
         except MappingError:
             flaw = FieldError("/data", "Données de la démarche", "le circuit de la démarche ne sait pas les lire")
             raise Problem(ProblemType.INVALID, errors=[flaw]) from None

@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 Accepting = Callable[[Connection, Sequence[Arrival]], Sequence[Acceptance | HubError]]
 Acting = Callable[[Connection, Sequence[Act]], Sequence[Done | HubError]]
 
+Switching = Callable[[Connection, Sequence[targets.Switch]], Sequence[bool]]
+
 BLOCK: Final = 500
 """Request numbers taken at a time; what is left of a block at a stop is never used."""
 
@@ -38,6 +40,7 @@ class Ledger:
         self._claim = partial(claims.claim, book)
         self._record = partial(records.record, book)
         self._act: Acting = partial(acts.act, book)
+        self._switch: Switching = partial(targets.switch, book)
         self._numbers = range(0)
         self._refill = asyncio.Lock()
 
@@ -69,6 +72,10 @@ class Ledger:
     async def act(self, act: Act) -> Done:
         """Do what a person asked; raises ConflictError when it no longer applies."""
         return await self._writer.run(self._act, act)
+
+    async def switch(self, wanted: targets.Switch) -> bool:
+        """Pause or resume a target; False when there is none of that name."""
+        return await self._writer.run(self._switch, wanted)
 
     async def write(self, operation: Callable[[Connection, Sequence[Any]], Sequence[Any]], item: Any) -> Any:
         """Run any other statement; `operation` must be the same object each time, to be batched."""

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -21,7 +22,7 @@ BACKLOG: Final = 2048
 async def serve(settings: Settings, announce: Callable[[str], None], tied_to: asyncio.Future[Any] | None = None) -> int:
     """Serve until SIGINT or SIGTERM, or until `tied_to` is done; gives the exit code: 1 when the engine failed.
 
-    `announce` is told the address once requests are accepted. Raises OSError when the port is taken.
+    `announce` is told the address once requests are taken and signals heard. Raises OSError when the port is taken.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG) as listener:
@@ -36,13 +37,25 @@ async def serve(settings: Settings, announce: Callable[[str], None], tied_to: as
                 proxy_headers=False,
                 timeout_graceful_shutdown=int(settings.grace.total_seconds()),
             )
-            server = uvicorn.Server(config)
+            server = Server(config, partial(announce, address_of(listener)))
             async with _ended_by(server, hub.failed.wait(), *([tied_to] if tied_to else [])):
-                announce(address_of(listener))
                 _leave_signals_alone()
                 await server.serve([listener])
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for what is under way
             return int(hub.failed.is_set())
+
+
+class Server(uvicorn.Server):
+    """The HTTP server; `ready` is called once it answers, and signals end it in order."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self._ready()
 
 
 def address_of(listener: socket.socket) -> str:

@@ -16,9 +16,10 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from hub.book import Book
 from hub.catalogue import CALLBACK_MAPPING
+from hub.errors import MappingError
 from hub.lifecycle import State
-from hub.model import FINAL_STATUSES, DeliveryKey, delivery_key
-from hub.routing import CALLBACK, Decision, Fact, Planned, Progress
+from hub.model import FINAL_STATUSES, DeliveryKey, Status, delivery_key
+from hub.routing import CALLBACK, INTEGRATION_ERROR, Decision, Fact, Planned, Progress, Route
 from hub.tables import Decision as DecisionTable
 from hub.tables import Delivery, Event, Request
 from hub.texts import fill
@@ -76,12 +77,7 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
             decisions = _decisions(connection, numbers)
         document = orjson.loads(request.body) if route.has_expressions else {}
         rows = facts[request.number]
-        progress = route.progress(
-            document,
-            [Fact(row.step, row.item, State(row.state), row.stage) for row in rows],
-            (decisions or {}).get(request.number, {}),
-            cancelled=request.cancelled,
-        )
+        progress = _progress(route, document, request, rows, (decisions or {}).get(request.number, {}))
         planned = list(progress.planned)
         if (progress.status, progress.stage, progress.awaiting) != (
             request.status,
@@ -98,6 +94,21 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
         settled.targets |= {plan.target for plan in planned}
     _write(connection, changes, new, events)
     return settled
+
+
+def _progress(
+    route: Route,
+    document: Mapping[str, Any],
+    request: Row[Any],
+    rows: Sequence[Row[Any]],
+    decisions: Mapping[str, Decision],
+) -> Progress:
+    """Say where a request stands; one whose data the route cannot read any more waits for a person."""
+    facts = [Fact(row.step, row.item, State(row.state), row.stage) for row in rows]
+    try:
+        return route.progress(document, facts, decisions, cancelled=request.cancelled)
+    except MappingError:
+        return Progress(Status.PARKED, INTEGRATION_ERROR)
 
 
 def delivery_rows(

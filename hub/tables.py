@@ -175,13 +175,13 @@ class Attempt(SQLModel, table=True):
 
 
 class Event(SQLModel, table=True):
-    """What happened to a request, in order: its stages, and what people did. Appended, never changed."""
+    """What happened, in order: the stages of requests, and what people did, to targets too. Appended, never changed."""
 
     __tablename__ = "event"
     __table_args__ = (Index("event_request", "request"),)
 
     id: int | None = Field(default=None, sa_column=Column(WIDE, primary_key=True))
-    request: int = Field(sa_column=Column(BigInteger, nullable=False))
+    request: int | None = Field(sa_column=Column(BigInteger))
     delivery: int | None = Field(default=None, sa_column=Column(BigInteger))
     kind: str = Field(sa_column=Column(String(20), nullable=False))
     actor: str = Field(sa_column=Column(String(80), nullable=False))

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, text, update
 
-from hub.book import upsert
+from hub.book import Book, upsert
 from hub.policy import Policy
-from hub.tables import READY, Delivery, Target, among
+from hub.tables import READY, Delivery, Event, Target, among
 
 TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
 DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
+EVENTS: Final[Any] = Event.__table__  # type: ignore[attr-defined]  # likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Switch:
     target: str
     paused: bool
     reason: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +76,27 @@ def declare(connection: Connection, declared: Sequence[Declared]) -> list[None]:
     return [None] * len(declared)
 
 
-def switch(connection: Connection, switches: Sequence[Switch]) -> list[bool]:
-    """Pause or resume targets; False for one that does not exist."""
-    return [
-        connection.execute(
-            update(TARGETS)
-            .where(TARGETS.c.name == wanted.target)
-            .values(paused=wanted.paused, paused_reason=wanted.reason)
-        ).rowcount
-        == 1
-        for wanted in switches
-    ]
+def switch(book: Book, connection: Connection, switches: Sequence[Switch]) -> list[bool]:
+    """Pause or resume targets, and say so in the audit; False for one that does not exist."""
+    return [_switch(book, connection, wanted) for wanted in switches]
+
+
+def _switch(book: Book, connection: Connection, wanted: Switch) -> bool:
+    values = {"paused": wanted.paused, "paused_reason": wanted.reason}
+    found = connection.execute(update(TARGETS).where(TARGETS.c.name == wanted.target).values(**values)).rowcount == 1
+    if found:
+        line = {
+            "request": None,
+            "delivery": None,
+            "kind": "pause" if wanted.paused else "resume",
+            "actor": wanted.actor,
+            "stage": "",
+            "status": "",
+            "note": f"{wanted.target}: {wanted.reason}",
+            "at": book.now(),
+        }
+        connection.execute(EVENTS.insert(), line)
+    return found
 
 
 def due(connection: Connection, now: int) -> list[str]:

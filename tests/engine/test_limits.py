@@ -63,16 +63,16 @@ async def test_a_claim_is_oldest_first(still):
 
 
 async def test_a_paused_target_is_left_alone_until_it_is_resumed(town):
-    await town.hub.ledger.write(targets.switch, Switch("cible", paused=True, reason="migration"))
+    await town.hub.ledger.switch(Switch("cible", paused=True, reason="migration"))
     number = await town.submit("idempotent")
     assert (await town.hub.ledger.claim(order())).claims == ()
     assert (await health(town)).paused_reason == "migration"
-    await town.hub.ledger.write(targets.switch, Switch("cible", paused=False))
+    await town.hub.ledger.switch(Switch("cible", paused=False))
     assert (await town.settle(number)).status == "done"
 
 
 async def test_switching_a_target_that_does_not_exist_says_so(town):
-    assert await town.hub.ledger.write(targets.switch, Switch("ailleurs", paused=True)) is False
+    assert await town.hub.ledger.switch(Switch("ailleurs", paused=True)) is False
 
 
 async def test_a_closed_target_is_left_alone(still):

@@ -29,6 +29,8 @@ async def test_finalizing_twice_is_one_act_and_a_conflict(town):
     with pytest.raises(ConflictError, match="finalized while finalized"):
         await town.act(Finalize(number * 1000 + 1, "saisie", "BO-2"))
     assert town.delivery(number).reference == "BO-1"
+    notes = [row.note for row in town.rows("SELECT note FROM event WHERE kind = 'finalize' ORDER BY id")]
+    assert notes == ["BO-1: saisie", "refused: finalized while finalized"]
 
 
 async def test_what_may_have_been_taken_is_only_retried_by_someone_who_is_sure(town):

@@ -232,7 +232,7 @@ def test_each_request_is_whole_unique_and_of_one_and_a_half_kilobytes():
 
 def test_both_systems_read_the_same_request_and_write_the_same_thirty_fields():
     definition = Catalogue.read(ASSETS).kinds["banc.essai"]
-    submission = vary(sample(), random.Random(1))  # noqa: S311  # not a secret
+    submission = vary(sample(), random.Random(1))  # not a secret
     jsonschema_rs.validate(dict(definition.schema), submission["data"])
     by_hub = definition.mappings["rest/banc_essai"].apply(submission)
     by_hand = write_message(Enrolment.model_validate(submission["data"]))

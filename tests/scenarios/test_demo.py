@@ -1,5 +1,6 @@
 """The demonstration, as a newcomer runs it."""
 
+import os
 import re
 import signal
 import subprocess
@@ -37,8 +38,9 @@ def test_the_demonstration_loses_and_doubles_nothing():
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
-def test_no_process_outlives_the_demonstration(how):
-    process = subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+def test_no_process_outlives_the_demonstration(how, tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(DEMO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         children = wait_for_children(psutil.Process(process.pid), 2)
     finally:
