@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 from sqlmodel import SQLModel
@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 from hub.tables import Bytes
 
 
-def render_item(kind: str, item: Any, _context: Any) -> str | bool:
+def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Write our own type as what it is in the database, so that a migration needs no line of the hub."""
     return "sa.LargeBinary()" if kind == "type" and isinstance(item, Bytes) else False
 

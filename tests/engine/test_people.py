@@ -52,7 +52,7 @@ async def test_a_refusal_is_corrected_and_retried(town):
     number = await park(town, "lookup", "refused")
     await town.act(Retry(number * 1000 + 1, data={"objet": "acte"}, actor="agent"))
     await town.settle(number, "done")
-    sent = town.rows("SELECT sent FROM attempt ORDER BY id DESC")[0].sent
+    sent = town.rows("SELECT sent FROM attempt WHERE delivery = :d ORDER BY id DESC", d=number * 1000 + 1)[0].sent
     kept = town.rows("SELECT body, actor FROM revision WHERE request = :n", n=number)[0]
     assert b"ACTE" in sent
     assert ("certificat" in kept.body, kept.actor) == (True, "agent")
