@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.catalogue import Catalogue, Definition
 from hub.errors import ConfigurationError
 from hub.model import Instant
+from hub.statements import upsert
 from hub.tables import DefinitionRow
 
 Clock = Callable[[], Instant]
@@ -60,11 +59,5 @@ class Book:
             "source": definition.source,
             "created_at": self.now(),
         }
-        connection.execute(upsert(connection, DEFINITIONS).on_conflict_do_nothing(), row)
+        connection.execute(upsert(DEFINITIONS).on_conflict_do_nothing(), row)
         self._stored.add(version)
-
-
-def upsert(connection: Connection, table: Any) -> Any:
-    """Begin an INSERT … ON CONFLICT in the words of the connection's database."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)

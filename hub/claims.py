@@ -13,6 +13,7 @@ from hub.book import Book
 from hub.lifecycle import CLAIMABLE, FINAL, HELD, Event, State, advance
 from hub.model import Instant
 from hub.policy import Policy
+from hub.statements import Prepared
 from hub.tables import READY, BreakerState, Delivery, Request, Target, among
 
 REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
@@ -102,7 +103,7 @@ def intend(connection: Connection, batches: Sequence[Sequence[Intent]]) -> list[
         for intent in intents
     ]
     ours = {(intent.delivery, intent.fence) for intent in intents}
-    if connection.execute(INTEND, rows).rowcount != len(rows):
+    if INTEND.run(connection, rows) != len(rows):
         sending = select(DELIVERIES.c.id, DELIVERIES.c.fence).where(
             DELIVERIES.c.id.in_([intent.delivery for intent in intents]), DELIVERIES.c.state == State.SENDING
         )
@@ -110,7 +111,7 @@ def intend(connection: Connection, batches: Sequence[Sequence[Intent]]) -> list[
     return [[(intent.delivery, intent.fence) in ours for intent in batch] for batch in batches]
 
 
-INTEND: Final = (
+INTEND: Final = Prepared(
     update(DELIVERIES)
     .where(
         DELIVERIES.c.id == bindparam("b_id"),
@@ -126,6 +127,9 @@ INTEND: Final = (
     )
 )
 
+UNDER_WAY: Final = frozenset(State) - FINAL - {State.PARKED}
+"""The states of a call-back that the next one waits for: one that is parked holds nobody up."""
+
 BEFORE: Final[Any] = DELIVERIES.alias("before")
 DUE: Final = (
     select(DELIVERIES.c.id)
@@ -135,19 +139,14 @@ DUE: Final = (
         DELIVERIES.c.next_at <= bindparam("b_now"),
         or_(
             DELIVERIES.c.follows.is_(None),
-            ~exists().where(
-                and_(
-                    BEFORE.c.id == DELIVERIES.c.follows,
-                    BEFORE.c.state.not_in([*sorted(FINAL), State.PARKED]),
-                )
-            ),
+            ~exists().where(and_(BEFORE.c.id == DELIVERIES.c.follows, text(f'"before".{among(UNDER_WAY)}'))),
         ),
     )
     .order_by(DELIVERIES.c.next_at, DELIVERIES.c.id)
     .limit(bindparam("b_limit"))
     .with_for_update(skip_locked=True)
 )
-TAKE: Final = (
+TAKE: Final = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id.in_(DUE.scalar_subquery()))
     .values(
@@ -162,7 +161,20 @@ TAKE: Final = (
     )
     .returning(*(DELIVERIES.c[name] for name in Claim.__dataclass_fields__ if name in DELIVERIES.c))
 )
-HELD_NOW: Final = select(func.count()).where(DELIVERIES.c.target == bindparam("b_target"), text(among(HELD)))
+HELD_NOW: Final = Prepared(
+    select(func.count().label("held")).where(DELIVERIES.c.target == bindparam("b_target"), text(among(HELD)))
+)
+TARGET: Final = Prepared(
+    select(*(TARGETS.c[name] for name in ("name", "paused", "breaker", "opened_at", "tokens", "tokens_at")))
+    .where(TARGETS.c.name == bindparam("b_target"))
+    .with_for_update()
+)
+BODIES: Final = Prepared(
+    select(REQUESTS.c.number, REQUESTS.c.version, REQUESTS.c.body).where(
+        REQUESTS.c.number.in_(bindparam("numbers", expanding=True))
+    ),
+    many="numbers",
+)
 
 
 def held(connection: Connection, me: str, now: int) -> list[Held]:
@@ -183,14 +195,14 @@ def look(book: Book, connection: Connection, deliveries: Sequence[int]) -> list[
 
 def _claim(book: Book, connection: Connection, order: Order) -> Taken:
     now = book.now()
-    target = connection.execute(select(TARGETS).where(TARGETS.c.name == order.target).with_for_update()).one()
+    [target] = TARGET.rows(connection, {"b_target": order.target})
     if _is_shut(target, order.policy, now):
         return Taken()
     limit = min(order.limit, _free(connection, target, order.policy, now))
     if limit <= 0:
         return Taken(more=True)
-    taken = connection.execute(
-        TAKE,
+    taken = TAKE.rows(
+        connection,
         {
             "b_target": order.target,
             "b_now": now,
@@ -198,7 +210,7 @@ def _claim(book: Book, connection: Connection, order: Order) -> Taken:
             "b_owner": order.owner,
             "b_lease": now + milliseconds(order.policy.deadline + GRACE),
         },
-    ).all()
+    )
     if taken:
         _charge(connection, target, order.policy, now, len(taken))
     return Taken(_with_requests(book, connection, taken), more=len(taken) == limit)
@@ -207,14 +219,14 @@ def _claim(book: Book, connection: Connection, order: Order) -> Taken:
 def _is_shut(target: Row[Any], policy: Policy, now: int) -> bool:
     """Say whether a person, the hour or the breaker keeps the target from being spoken to."""
     cooling = target.breaker != BreakerState.CLOSED and now < target.opened_at + milliseconds(policy.breaker_cooldown)
-    return target.paused or cooling or policy.opening(Instant(now)) > now
+    return bool(target.paused) or cooling or policy.opening(Instant(now)) > now
 
 
 def _free(connection: Connection, target: Row[Any], policy: Policy, now: int) -> int:
     """Say how many deliveries the target may be given beside those in hand; one alone tries a cooled breaker."""
-    held = connection.scalar(HELD_NOW, {"b_target": target.name}) or 0
+    [(held,)] = HELD_NOW.rows(connection, {"b_target": target.name})
     if target.breaker != BreakerState.CLOSED:
-        return 1 - held
+        return 1 - int(held)
     free = policy.concurrency - held
     if policy.rate is not None:
         free = min(free, int(_tokens(target, policy.rate, now)))
@@ -241,11 +253,7 @@ def _charge(connection: Connection, target: Row[Any], policy: Policy, now: int, 
 def _with_requests(book: Book, connection: Connection, taken: Sequence[Row[Any]]) -> list[Claim]:
     if not taken:
         return []
-    columns = REQUESTS.c
-    wanted = select(columns.number, columns.version, columns.body).where(
-        columns.number.in_({row.request for row in taken})
-    )
-    requests = {row.number: row for row in connection.execute(wanted)}
+    requests = {row.number: row for row in BODIES.among(connection, {row.request for row in taken})}
     for version in {row.version for row in requests.values()}:
         book.definition(connection, version)
     return [

@@ -7,22 +7,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
-from hub.book import Book, upsert
+from hub.book import Book
 from hub.errors import ConflictError
 from hub.routing import Progress
-from hub.settlement import delivery_rows
-from hub.tables import Attachment, Counter, Delivery, Request, Tally
+from hub.settlement import NEW_DELIVERIES, delivery_rows
+from hub.statements import Prepared, upsert
+from hub.tables import Attachment, Counter, Request, Tally
 
 REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
-DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
 ATTACHMENTS: Final[Any] = Attachment.__table__  # type: ignore[attr-defined]  # likewise
 TALLY: Final[Any] = Tally.__table__  # type: ignore[attr-defined]  # likewise
 COUNTERS: Final[Any] = Counter.__table__  # type: ignore[attr-defined]  # likewise
 
 FIRST_NUMBER: Final = 100_000_000
 LAST_NUMBER: Final = 999_999_999
+
+
+NEW_REQUESTS: Final = Prepared(
+    upsert(REQUESTS).values({column.name: bindparam(column.name) for column in REQUESTS.c}).on_conflict_do_nothing()
+)
+PRESENT: Final = Prepared(
+    select(REQUESTS.c.number).where(REQUESTS.c.number.in_(bindparam("numbers", expanding=True))), many="numbers"
+)
+
+
+ADDED: Final = upsert(TALLY).values(kind=bindparam("kind"), accepted=bindparam("accepted"))
+ADD: Final = Prepared(
+    ADDED.on_conflict_do_update(index_elements=["kind"], set_={"accepted": TALLY.c.accepted + ADDED.excluded.accepted})
+)
 
 
 class KeyReusedError(ConflictError):
@@ -71,7 +85,7 @@ def take_numbers(connection: Connection, blocks: Sequence[int]) -> list[range]:
     handed = []
     for size in blocks:
         row = {"name": "request", "value": FIRST_NUMBER + size}
-        statement = upsert(connection, COUNTERS)
+        statement = upsert(COUNTERS)
         statement = statement.on_conflict_do_update(
             index_elements=["name"], set_={"value": COUNTERS.c.value + size}
         ).returning(COUNTERS.c.value)
@@ -86,12 +100,18 @@ def accept(book: Book, connection: Connection, arrivals: Sequence[Arrival]) -> l
     """Write down a batch of arrivals; a repeated one is answered as the first time, a contradiction refused."""
     for version in {arrival.version for arrival in arrivals}:
         book.keep(connection, version)
-    statement = upsert(connection, REQUESTS).on_conflict_do_nothing().returning(REQUESTS.c.number)
-    rows = [_request_row(arrival) for arrival in arrivals]
-    new = set(connection.execute(statement, rows).scalars())
+    new = _insert(connection, [_request_row(arrival) for arrival in arrivals])
     fresh = [arrival for arrival in arrivals if arrival.number in new]
     _follow_up(connection, fresh)
     return [_acceptance(arrival) if arrival.number in new else _already(connection, arrival) for arrival in arrivals]
+
+
+def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[int]:
+    """Write requests down, passing over those whose key or reference is known; gives the numbers that are new."""
+    numbers = {row["number"] for row in rows}
+    if NEW_REQUESTS.run(connection, rows) == len(rows):
+        return numbers
+    return {row.number for row in PRESENT.among(connection, numbers)}
 
 
 def _follow_up(connection: Connection, fresh: Sequence[Arrival]) -> None:
@@ -101,17 +121,15 @@ def _follow_up(connection: Connection, fresh: Sequence[Arrival]) -> None:
         for row in delivery_rows(arrival.number, arrival.progress.planned, 0, arrival.received_at)
     ]
     if deliveries:
-        connection.execute(DELIVERIES.insert(), deliveries)
+        NEW_DELIVERIES.run(connection, deliveries)
     for arrival in fresh:
         if arrival.attachments:
             connection.execute(
                 update(ATTACHMENTS).where(ATTACHMENTS.c.id.in_(arrival.attachments)).values(request=arrival.number)
             )
-    for kind, count in Count(arrival.kind for arrival in fresh).items():
-        statement = upsert(connection, TALLY).on_conflict_do_update(
-            index_elements=["kind"], set_={"accepted": TALLY.c.accepted + count}
-        )
-        connection.execute(statement, {"kind": kind, "accepted": count})
+    counts = Count(arrival.kind for arrival in fresh)
+    if counts:
+        ADD.run(connection, [{"kind": kind, "accepted": count} for kind, count in counts.items()])
 
 
 def _request_row(arrival: Arrival) -> dict[str, Any]:

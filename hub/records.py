@@ -18,6 +18,7 @@ from hub.judgement import Ruling
 from hub.lifecycle import Event, State, advance
 from hub.policy import Policy
 from hub.settlement import Settled, settle
+from hub.statements import Prepared, insertion
 from hub.tables import Attempt, BreakerState, Delivery, Target
 
 DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
@@ -52,7 +53,7 @@ class Recorded:
     settled: Settled
 
 
-MOVE: Final = (
+MOVE: Final = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("b_id"))
     .values(
@@ -76,6 +77,21 @@ MOVE: Final = (
 )
 
 
+NOW: Final = Prepared(
+    select(DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.fence)
+    .where(DELIVERIES.c.id.in_(bindparam("deliveries", expanding=True)))
+    .with_for_update(),
+    many="deliveries",
+)
+NEW_ATTEMPTS: Final = Prepared(insertion(ATTEMPTS))
+HEALTH: Final = Prepared(
+    select(TARGETS.c.name, TARGETS.c.breaker, TARGETS.c.fails, TARGETS.c.last_success_at).where(
+        TARGETS.c.name.in_(bindparam("targets", expanding=True))
+    ),
+    many="targets",
+)
+
+
 def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> list[Recorded]:
     """Write a batch of outcomes; a late one is kept as evidence and moves nothing it may not move."""
     states = _states(connection, [outcome.claim.id for outcome in outcomes])
@@ -89,10 +105,10 @@ def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> l
             moves.append(_move(outcome, after, now))
             states[outcome.claim.id] = (after, fence)
     if moves:
-        connection.execute(MOVE, moves)
+        MOVE.run(connection, moves)
     evidence = [_attempt(*pair) for pair in zip(outcomes, late, strict=True) if pair[0].exchange is not None]
     if evidence:
-        connection.execute(ATTEMPTS.insert(), evidence)
+        NEW_ATTEMPTS.run(connection, evidence)
     _breakers(connection, outcomes, now)
     moved = {outcome.claim.request for outcome, missed in zip(outcomes, late, strict=True) if not missed}
     settled = settle(connection, book, moved) if moved else Settled()
@@ -101,9 +117,7 @@ def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> l
 
 
 def _states(connection: Connection, deliveries: Sequence[int]) -> dict[int, tuple[State, int]]:
-    columns = DELIVERIES.c
-    statement = select(columns.id, columns.state, columns.fence).where(columns.id.in_(deliveries)).with_for_update()
-    return {row.id: (State(row.state), row.fence) for row in connection.execute(statement)}
+    return {row.id: (State(row.state), row.fence) for row in NOW.among(connection, deliveries)}
 
 
 def _next_state(outcome: Outcome, state: State, fence: int) -> State | None:
@@ -172,15 +186,11 @@ def _breakers(connection: Connection, outcomes: Iterable[Outcome], now: int) -> 
             by_target[outcome.claim.target].append(outcome)
     if not by_target:
         return
-    columns = TARGETS.c
-    found = select(columns.name, columns.breaker, columns.fails, columns.last_success_at).where(
-        columns.name.in_(by_target)
-    )
-    for target in connection.execute(found).all():
+    for target in HEALTH.among(connection, by_target):
         mine = by_target[target.name]
         values = _health(target, mine, now)
         if values:
-            connection.execute(update(TARGETS).where(columns.name == target.name).values(**values))
+            connection.execute(update(TARGETS).where(TARGETS.c.name == target.name).values(**values))
 
 
 def _health(target: Any, outcomes: Sequence[Outcome], now: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hub.errors import MappingError
 from hub.lifecycle import State
 from hub.model import FINAL_STATUSES, DeliveryKey, Status, delivery_key
 from hub.routing import CALLBACK, INTEGRATION_ERROR, Decision, Fact, Planned, Progress, Route
+from hub.statements import Prepared, insertion
 from hub.tables import Decision as DecisionTable
 from hub.tables import Delivery, Event, Request
 from hub.texts import fill
@@ -32,7 +33,7 @@ EVENTS: Final[Any] = Event.__table__  # type: ignore[attr-defined]  # likewise
 ROOM: Final = 1000
 """A request's deliveries are numbered from number × ROOM + 1 on."""
 
-UPDATE: Final = (
+UPDATE: Final = Prepared(
     update(REQUESTS)
     .where(REQUESTS.c.number == bindparam("b_number"))
     .values(
@@ -43,6 +44,28 @@ UPDATE: Final = (
         ended_at=bindparam("b_ended"),
     )
 )
+
+
+WANTED: Final = Prepared(
+    select(
+        *(
+            REQUESTS.c[name]
+            for name in ("number", "front_end", "kind", "version", "body", "status", "stage", "awaiting", "cancelled")
+        )
+    ).where(REQUESTS.c.number.in_(bindparam("numbers", expanding=True))),
+    many="numbers",
+)
+FACTS: Final = Prepared(
+    select(*(DELIVERIES.c[name] for name in ("id", "request", "ordinal", "step", "item", "state", "stage"))).where(
+        DELIVERIES.c.request.in_(bindparam("numbers", expanding=True))
+    ),
+    many="numbers",
+)
+DECIDED: Final = Prepared(
+    select(DECISIONS).where(DECISIONS.c.request.in_(bindparam("numbers", expanding=True))), many="numbers"
+)
+NEW_DELIVERIES: Final = Prepared(insertion(DELIVERIES))
+NEW_EVENTS: Final = Prepared(insertion(EVENTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +94,7 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
     changes: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
-    for request in connection.execute(_requests(numbers)):
+    for request in WANTED.among(connection, numbers):
         route = book.definition(connection, request.version).route
         if route.has_decisions and decisions is None:
             decisions = _decisions(connection, numbers)
@@ -106,7 +129,7 @@ def _progress(
     """Say where a request stands; one whose data the route cannot read any more waits for a person."""
     facts = [Fact(row.step, row.item, State(row.state), row.stage) for row in rows]
     try:
-        return route.progress(document, facts, decisions, cancelled=request.cancelled)
+        return route.progress(document, facts, decisions, cancelled=bool(request.cancelled))
     except MappingError:
         return Progress(Status.PARKED, INTEGRATION_ERROR)
 
@@ -163,36 +186,17 @@ def iso(instant: int) -> str:
     return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _requests(numbers: Collection[int]) -> Any:
-    columns = REQUESTS.c
-    return select(
-        columns.number,
-        columns.front_end,
-        columns.kind,
-        columns.version,
-        columns.body,
-        columns.status,
-        columns.stage,
-        columns.awaiting,
-        columns.cancelled,
-    ).where(columns.number.in_(numbers))
-
-
 def _facts(connection: Connection, numbers: Collection[int]) -> Mapping[int, list[Any]]:
-    columns = DELIVERIES.c
-    statement = select(
-        columns.id, columns.request, columns.ordinal, columns.step, columns.item, columns.state, columns.stage
-    ).where(columns.request.in_(numbers))
     rows: dict[int, list[Any]] = defaultdict(list)
-    for row in connection.execute(statement):
+    for row in FACTS.among(connection, numbers):
         rows[row.request].append(row)
     return rows
 
 
 def _decisions(connection: Connection, numbers: Collection[int]) -> dict[int, dict[str, Decision]]:
     found: dict[int, dict[str, Decision]] = defaultdict(dict)
-    for row in connection.execute(select(DECISIONS).where(DECISIONS.c.request.in_(numbers))):
-        found[row.request][row.step] = Decision(row.step, row.accepted, row.reason)
+    for row in DECIDED.among(connection, numbers):
+        found[row.request][row.step] = Decision(row.step, bool(row.accepted), row.reason)
     return found
 
 
@@ -251,8 +255,8 @@ def _write(
     events: Sequence[dict[str, Any]],
 ) -> None:
     if changes:
-        connection.execute(UPDATE, changes)
+        UPDATE.run(connection, changes)
     if new:
-        connection.execute(DELIVERIES.insert(), new)
+        NEW_DELIVERIES.run(connection, new)
     if events:
-        connection.execute(EVENTS.insert(), events)
+        NEW_EVENTS.run(connection, events)

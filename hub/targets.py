@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, text, update
 
-from hub.book import Book, upsert
+from hub.book import Book
 from hub.policy import Policy
+from hub.statements import upsert
 from hub.tables import READY, Delivery, Event, Target, among
 
 TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
@@ -68,7 +69,7 @@ def declare(connection: Connection, declared: Sequence[Declared]) -> list[None]:
             "tokens_at": 0,
             "last_success_at": 0,
         }
-        statement = upsert(connection, TARGETS).on_conflict_do_update(
+        statement = upsert(TARGETS).on_conflict_do_update(
             index_elements=["name"],
             set_={"connector": target.connector, "policy": policy},
         )

@@ -1,4 +1,4 @@
-"""What documents are made of: their blocks, their tables, and the commands they show."""
+"""What documents are made of: their blocks, their tables, their links, and the commands they show."""
 
 import re
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`((?:\.venv/bin/)?hub [^`]+)`")
-COMMAND = re.compile(r"(?:^|\$\()(?:\S+=\S+ )*(?:\.venv/bin/)?hub ([^\n)]*)", re.MULTILINE)
-ROW = re.compile(r"^\|(.+)\|$", re.MULTILINE)
+FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(?:^|\$\(|\| xargs -n 1 )(?:\.venv/bin/)?hub ([^\n|)]*)", re.MULTILINE)
+INLINE = re.compile(r"`(?:\.venv/bin/)?hub ([a-z][^`]*)`")
+LINK = re.compile(r"\]\(([^)]+)\)")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, and the rest of its first line, which names a file or a role."""
+    """A fenced block: its language, and what follows it on the first line, a file's name or a role."""
 
     language: str
     label: str
@@ -32,48 +32,53 @@ class Document:
     def text(self):
         return self.path.read_text("utf-8")
 
+    @property
+    def prose(self):
+        """The document without its blocks."""
+        return FENCE.sub("", self.text)
+
     def blocks(self, language=None):
-        found = (Block(name, label.strip(), text) for name, label, text in FENCE.findall(self.text))
+        found = [Block(name, label.strip(), text) for name, label, text in FENCE.findall(self.text)]
         return [block for block in found if language in {None, block.language}]
 
     def block(self, label):
-        """The one block with this label."""
+        """Give the text of the one block that bears a label."""
         [found] = [block for block in self.blocks() if block.label == label]
         return found.text
 
     def files(self):
-        """Every block that is named after a file: name → text."""
+        """Give the blocks that are named after a file: name → text."""
         return {block.label: block.text for block in self.blocks() if "." in block.label}
 
+    def links(self):
+        return LINK.findall(self.prose)
+
     def commands(self):
-        """Every `hub` command shown, as what follows the word."""
-        joined = "\n".join(block.text for block in self.blocks("sh")).replace("\\\n", " ")
-        shown = [found.split("hub ", 1)[1] for found in INLINE.findall(FENCE.sub("", self.text))]
-        return [command.strip() for command in (*COMMAND.findall(joined), *shown)]
+        """Give every `hub` command that is shown, without the word."""
+        shells = "\n".join(block.text for block in self.blocks("sh")).replace("\\\n", "")
+        return [found.strip() for found in (*COMMAND.findall(shells), *INLINE.findall(self.prose))]
 
-    def table(self, first):
-        """The rows, cut into cells, of the table whose first column is headed `first`."""
-        rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in ROW.findall(FENCE.sub("", self.text))]
-        start = next(index for index, row in enumerate(rows) if row[0] == first)
-        taken = []
-        for row in rows[start + 2 :]:
-            if len(row) != len(rows[start]) or row[0] in HEADS:
+    def table(self, *headings):
+        """Give the cells of the table whose first columns bear these headings."""
+        lines = iter(self.prose.splitlines())
+        next(line for line in lines if line.startswith(f"| {' | '.join(headings)} |"))
+        next(lines)
+        rows = []
+        for line in lines:
+            if not line.startswith("|"):
                 break
-            taken.append(row)
-        return taken
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+        return rows
 
 
-HEADS = frozenset()
-
-
-def section(text, first):
-    """The lines of the table headed `first`, up to the first line that is none."""
-    lines = text.splitlines()
-    start = next(index for index, line in enumerate(lines) if line.startswith(f"| {first} |"))
-    return lines[start:]
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def document():
     """Open a document by its path from the root."""
     return lambda name: Document(ROOT / name)
+
+
+@pytest.fixture(scope="session")
+def documents():
+    """Every document for people."""
+    places = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("connectors/*/*.md")]
+    return [Document(path) for path in places]

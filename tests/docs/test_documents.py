@@ -1,0 +1,156 @@
+"""What the documents say of the code is what the code says: links, commands, tables."""
+
+import inspect
+import re
+import shlex
+import tomllib
+from datetime import timedelta
+
+import pytest
+import typer
+from pydantic_core import PydanticUndefined
+from typer.core import TyperGroup
+
+from connectors._transport.sandbox import COMMON
+from hub.cli import app
+from hub.functions import CLOSED_LIST
+from hub.lifecycle import State
+from hub.manifest import ErrorRow, ErrorTable, Manifest, Operation
+from hub.model import FINAL_STATUSES, Effect, Status, read_duration
+from hub.policy import Hours, Policy
+from hub.problems import ProblemType
+from hub.routing import WORDS
+from hub.settings import HOME, FrontEnd, Settings, TargetSettings
+
+HUB = typer.main.get_command(app)
+USAGE_ERROR = typer.BadParameter.__base__
+
+
+def test_every_link_leads_to_something(documents):
+    for document in documents:
+        for link in document.links():
+            path, _, anchor = link.partition("#")
+            if "://" in link:
+                continue
+            target = document.path.parent / path if path else document.path
+            assert target.exists(), f"{document.path.name}: {link}"
+            if anchor:
+                titles = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+                assert anchor in [title.lower().replace(" ", "-") for title in titles], link
+
+
+def test_every_command_shown_exists_with_those_options(documents, monkeypatch):
+    monkeypatch.chdir(HOME)
+    shown = {command for document in documents for command in document.commands()}
+    assert len(shown) > 20
+    for command in shown:
+        parse(command)
+
+
+def parse(command):
+    """Parse a command as the command line would, and run nothing; a verb named in passing needs no arguments."""
+    words, verb, context = shlex.split(command), HUB, HUB.context_class(HUB)
+    while isinstance(verb, TyperGroup) and words and not words[0].startswith("-"):
+        _, verb, words = verb.resolve_command(context, words)
+    if words or not any(parameter.required for parameter in verb.params):
+        verb.make_context(command, words, parent=context)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["shwo 100000000", "show 100000000 --colour", "decide 100000000", "keys make portail"]
+)
+def test_a_command_that_does_not_exist_would_be_found(wrong):
+    with pytest.raises(USAGE_ERROR):
+        parse(wrong)
+
+
+def test_the_table_of_functions_is_the_closed_list(document):
+    expected = [
+        [f"`${name}({', '.join(inspect.signature(body).parameters)})`", inspect.getdoc(body).splitlines()[0]]
+        for name, (_, body) in CLOSED_LIST.items()
+    ]
+    assert document("docs/reference.md").table("function") == expected
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("setting", Settings),
+        ("of a target", TargetSettings),
+        ("of a front end", FrontEnd),
+        ("policy", Policy),
+        ("of hours", Hours),
+        ("manifest", Manifest),
+        ("of an operation", Operation),
+        ("error", ErrorRow),
+    ],
+)
+def test_each_table_of_settings_has_the_fields_and_defaults_of_its_model(document, heading, model):
+    rows = {name.strip("`"): default.strip("`") for name, default, _ in document("docs/reference.md").table(heading)}
+    assert list(rows) == list(model.model_fields)
+    for name, field in model.model_fields.items():
+        assert read(rows[name], field) == default_of(field), name
+
+
+def default_of(field):
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined or isinstance(value, int | float | timedelta):
+        return value
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return "" if value in (None, {}, Policy()) else str(value)
+
+
+def read(shown, field):
+    """Read a default as the table writes it."""
+    if shown == "required":
+        return PydanticUndefined
+    if isinstance(field.default, timedelta):
+        return read_duration(shown)
+    return field.annotation(shown) if field.annotation is int else shown.replace("none", "")
+
+
+def test_the_faults_of_http_are_those_of_the_sandboxes(document):
+    expected = [
+        [f"`{name}`", fault.title, str(fault.verdict), "yes" if fault.taken else "no"] for name, fault in COMMON.items()
+    ]
+    assert document("docs/reference.md").table("fault") == expected
+
+
+def test_every_state_of_a_delivery_says_what_it_asks(document):
+    assert sorted(row[0].strip("`") for row in document("docs/operators.md").table("state")) == sorted(State)
+
+
+def test_every_status_says_whether_it_is_final(document):
+    shown = {row[0].strip("`"): row[1] for row in document("docs/front-ends.md").table("status", "final")}
+    assert shown == {status: "yes" if status in FINAL_STATUSES else "no" for status in Status}
+
+
+def test_every_effect_is_explained(document):
+    assert [row[0].strip("`") for row in document("docs/integrators.md").table("effect")] == list(Effect)
+
+
+def test_every_word_of_a_route_is_explained(document):
+    shown = [row[0].strip("`").split(":")[0] for row in document("docs/integrators.md").table("word")]
+    assert set(WORDS) <= set(shown)
+    assert set(shown) - set(WORDS) == {"for_each", "id"}
+
+
+def test_every_problem_that_is_listed_exists_with_its_status(document):
+    known = {(str(kind.status), f"`{kind.slug}`") for kind in ProblemType}
+    shown = {(status, slug) for status, slug, *_ in document("docs/front-ends.md").table("status", "type")}
+    assert shown <= known
+
+
+def test_every_code_that_is_listed_is_one_the_hub_gives(document):
+    sources = "\n".join(
+        file.read_text("utf-8") for part in ("hub", "connectors") for file in (HOME / part).rglob("*.py")
+    )
+    for row in document("docs/operators.md").table("code"):
+        for code in re.findall(r"`(\w+)`", row[0]):
+            assert f'"{code}"' in sources, code
+
+
+def test_the_errors_table_that_is_shown_can_be_read(document):
+    table = ErrorTable.model_validate(tomllib.loads(document("docs/connectors.md").block("errors.toml")))
+    assert table.failure("Une pièce justificative est manquante").code == "DOSSIER_INCOMPLET"
