@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from jinja2 import Environment, FileSystemLoader
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -20,7 +21,7 @@ from hub import api_files, api_kinds, api_operations, api_requests
 from hub.api_door import MEANINGS, hub_of, problem_of
 from hub.api_schema import DESCRIPTION, TITLE, describer
 from hub.app import Hub
-from hub.problems import install
+from hub.problems import install, on_unknown
 from hub.views import alive
 
 TICKS_WITHIN: Final = 30.0
@@ -50,7 +51,12 @@ PAGES.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
 
 
 class Door(FastAPI):
-    """The application, with its guards on every answer, even on those that a bug brought about."""
+    """The application, with its guards on every answer, even on those that a bug brought about.
+
+    Submissions, nearly all of a hub's traffic, pass beside the framework's layers: a fifth of what they cost.
+    """
+
+    submissions = ServerErrorMiddleware(api_requests.submissions, handler=on_unknown)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, adding the guards that the answer lacks."""
@@ -60,7 +66,11 @@ class Door(FastAPI):
                 message["headers"] = guard(message.get("headers", ()))
             await send(message)
 
-        await super().__call__(scope, receive, guarded)
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == api_requests.SUBMISSION:
+            scope["app"] = self
+            await self.submissions(scope, receive, guarded)
+        else:
+            await super().__call__(scope, receive, guarded)
 
 
 def guard(headers: Any) -> list[tuple[bytes, bytes]]:
@@ -77,7 +87,6 @@ def build_api(hub: Hub) -> FastAPI:
     install(app)
     for error in MEANINGS:
         app.add_exception_handler(error, _refuse)
-    app.router.routes.insert(0, Route("/v1/requests", api_requests.submit, methods=["POST"]))
     for module in (api_requests, api_files, api_kinds, api_operations):
         app.include_router(module.router)
     app.router.routes += [*OWN, *hub.routes]

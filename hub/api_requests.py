@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as ScopeType
 
 from hub.access import Principal, blind
 from hub.acts import Cancel, Decide
@@ -68,6 +70,18 @@ class Withdrawal(Frozen):
 
 
 router = APIRouter(prefix="/v1/requests", tags=["Demandes"])
+
+
+SUBMISSION: Final = ("POST", "/v1/requests")
+
+
+async def submissions(scope: ScopeType, receive: Receive, send: Send) -> None:
+    """Answer one submission, as an ASGI application of its own."""
+    try:
+        response = await submit(Request(scope, receive, send))
+    except KNOWN as error:
+        response = problem_of(error).response()
+    await response(scope, receive, send)
 
 
 async def submit(request: Request) -> Response:

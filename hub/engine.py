@@ -31,18 +31,15 @@ from hub.manifest import Operation
 from hub.model import Effect, Instant
 from hub.owner import Owner
 from hub.records import Outcome, Recorded
-from hub.routing import CALLBACK
+from hub.routing import CALLBACK, Deliver, Notify, Route
 from hub.settlement import key_of
 from hub.target import LiveTarget
 
 FRESH_FOR: Final = 2.0
 """Seconds after the intent within which the first byte must leave: a process that was frozen does not send."""
 
-FEW: Final = 4
-"""So few mappings are written at once rather than in a thread."""
-
-NO_FILES: Final = '"attachments":[]'
-"""How a body without attachments reads: the hub wrote it, in one way only."""
+MUCH: Final = 256 * 1024
+"""Characters of requests beyond which mapping them would hold the event loop up: a thread does it."""
 
 SOON: Final = timedelta(seconds=60)
 """A delivery due sooner than this is awaited; the sweep finds the others."""
@@ -66,6 +63,7 @@ class Prepared:
     operation: Operation
     name: str
     body: bytes
+    file_ids: Sequence[str] = ()
     files: tuple[File, ...] = ()
 
 
@@ -145,40 +143,47 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     async def _work(self, target: LiveTarget, taken: Sequence[Claim]) -> None:
-        """Map a batch, commit its intent in one go, then send and ask all of it at once."""
-        prepared = await self._prepare(target, taken)
+        """Work on a batch; should that fail before all of it is under way, leases bring back what is not."""
+        try:
+            await self._carry(target, await self._prepare(target, taken))
+        except BaseException:
+            self._in_hand -= {claim.id for claim in taken}
+            raise
+
+    async def _carry(self, target: LiveTarget, prepared: Sequence[Prepared]) -> None:
+        """Commit the intent of a batch in one go, then send and ask all of it at once."""
         sends = [one for one in prepared if one.claim.state is State.CLAIMED]
-        asks = [one for one in prepared if one.claim.state is State.ASKING]
-        for one in asks:
-            self._spawn(self._ask(target, one))
+        for one in prepared:
+            if one.claim.state is State.ASKING:
+                self._spawn(self._ask(target, one))
         if not sends:
             return
-        deadlines, now = {}, self._ledger.book.now()
-        intents = []
-        for one in sends:
-            within = one.operation.deadline or target.policy.deadline
-            deadlines[one.claim.id] = Deadline(within)
-            lease = now + milliseconds(within + GRACE)
-            intents.append(Intent(one.claim.id, one.claim.fence, now, lease))
-        asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)
-        ours = await self._ledger.intend(intents)
-        for one, mine in zip(sends, ours, strict=True):
+        now, began = self._ledger.book.now(), time.clock_gettime(time.CLOCK_BOOTTIME)
+        deadlines = [Deadline(self._within(target, one)) for one in sends]
+        ours = await self._ledger.intend([self._intent(target, one, now) for one in sends])
+        for one, deadline, mine in zip(sends, deadlines, ours, strict=True):
             if mine:
                 one.claim = replace(one.claim, state=State.SENDING, sent_at=now)
-                self._spawn(self._send(target, one, deadlines[one.claim.id], asked_at))
+                self._spawn(self._send(target, one, deadline, began))
             else:
                 self._in_hand.discard(one.claim.id)
 
+    def _within(self, target: LiveTarget, one: Prepared) -> timedelta:
+        return one.operation.deadline or target.policy.deadline
+
+    def _intent(self, target: LiveTarget, one: Prepared, now: int) -> Intent:
+        return Intent(one.claim.id, one.claim.fence, now, now + milliseconds(self._within(target, one) + GRACE))
+
     async def _prepare(self, target: LiveTarget, taken: Sequence[Claim]) -> list[Prepared]:
-        if len(taken) <= FEW:
+        """Write every message of a batch, in a thread when there is much to read, and find its files."""
+        if sum(len(claim.body) for claim in taken) < MUCH:
             written = [self._write(target, claim) for claim in taken]
         else:
             written = await asyncio.to_thread(lambda: [self._write(target, claim) for claim in taken])
         prepared = []
         for claim, result in zip(taken, written, strict=True):
             if isinstance(result, Prepared):
-                if NO_FILES not in claim.body:
-                    result.files = await self._files(self._file_ids(claim))
+                result.files = await self._files(result.file_ids)
                 prepared.append(result)
             else:
                 self._spawn(self._give_up(target, claim, result))
@@ -188,38 +193,24 @@ class Engine:
         """Write one message; a mapping that fails, or a payload that keeps killing, goes to a person."""
         if claim.claims > POISON_CLAIMS:
             return Ruling(Event.GIVEN_UP, "poison", uncertain=claim.ever_uncertain)
-        mapping = self._ledger.book.known(claim.version).mappings[claim.mapping]
+        definition = self._ledger.book.known(claim.version)
+        mapping = definition.mappings[claim.mapping]
         operation = target.operations.get(mapping.operation)
         if operation is None:
             return Ruling(Event.GIVEN_UP, "no_such_operation", uncertain=claim.ever_uncertain)
+        document = orjson.loads(claim.body)
         try:
-            body = mapping.write(claim.body, self._bindings(claim))
+            bindings = bindings_of(claim, definition.route, document)
+            body, file_ids = mapping.write(document, bindings), mapping.attachments(document, bindings)
         except MappingError:
             return Ruling(Event.GIVEN_UP, "mapping", uncertain=claim.ever_uncertain)
-        return Prepared(claim, operation, mapping.operation, body)
+        return Prepared(claim, operation, mapping.operation, body, file_ids)
 
-    def _bindings(self, claim: Claim) -> dict[str, Any]:
-        bindings: dict[str, Any] = {"key": key_of(claim.id)}
-        if claim.given:
-            bindings |= orjson.loads(claim.given)
-        route = self._ledger.book.known(claim.version).route
-        step = route.named.get(claim.step)
-        if step is not None and getattr(step, "for_each", None):
-            items = route.items(step, orjson.loads(claim.body))  # type: ignore[arg-type]  # it has a for_each
-            if claim.item >= len(items):
-                raise MappingError(claim.mapping, ("for_each",))
-            bindings["item"] = items[claim.item]
-        return bindings
-
-    def _file_ids(self, claim: Claim) -> list[str]:
-        mapping = self._ledger.book.known(claim.version).mappings[claim.mapping]
-        return mapping.attachments(orjson.loads(claim.body), {"key": key_of(claim.id)})
-
-    async def _send(self, target: LiveTarget, one: Prepared, deadline: Deadline, asked_at: float) -> None:
+    async def _send(self, target: LiveTarget, one: Prepared, deadline: Deadline, began: float) -> None:
         """Send one message, unless this process was frozen since its intent: then nothing was sent, and we know it."""
         message = self._message(one, deadline)
         trial = Trial(self._ledger.book.now(), message.exchange)
-        if time.clock_gettime(time.CLOCK_BOOTTIME) - asked_at > FRESH_FOR:
+        if time.clock_gettime(time.CLOCK_BOOTTIME) - began > FRESH_FOR:
             ruling = Ruling(Event.DEFERRED, "stalled", next_at=trial.started, uncertain=one.claim.ever_uncertain)
             trial.counts = False
             await self._record(target, one, ruling, trial)
@@ -230,7 +221,7 @@ class Engine:
 
     async def _ask(self, target: LiveTarget, one: Prepared) -> None:
         """Ask the target whether it has one delivery."""
-        deadline = Deadline(one.operation.deadline or target.policy.deadline)
+        deadline = Deadline(self._within(target, one))
         message = self._message(one, deadline)
         trial = Trial(self._ledger.book.now(), message.exchange)
         answer = await self._call(target.connector.look_up(message), deadline)
@@ -330,6 +321,23 @@ class Engine:
         sent = claim.state is State.SENDING
         trial = Trial(self._ledger.book.now(), Exchange() if sent else None, counts=sent)
         await self._record(target, one, ruling, trial)
+
+
+def bindings_of(claim: Claim, route: Route, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a mapping may read beside the document: its key, what its step was given, and its item.
+
+    Raises MappingError when a correction has left the step without this item.
+    """
+    bindings: dict[str, Any] = {"key": key_of(claim.id)}
+    if claim.given:
+        bindings |= orjson.loads(claim.given)
+    step = route.named.get(claim.step)
+    if isinstance(step, Deliver | Notify) and step.for_each is not None:
+        items = route.items(step, document)
+        if claim.item >= len(items):
+            raise MappingError(claim.mapping, ("for_each",))
+        bindings["item"] = items[claim.item]
+    return bindings
 
 
 NOTHING_DONE: Final = Operation(title="", effect=Effect.ONCE)

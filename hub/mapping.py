@@ -79,10 +79,6 @@ class Expression:
         """Evaluate against a document; None when nothing is there. Raises jlens.JlensError, ValueError or KeyError."""
         return self._compiled.evaluate(document, dict(bindings or {}), **LIMITS)
 
-    def text(self, document: str, bindings: Mapping[str, Any] | None = None) -> str:
-        """Evaluate JSON text to JSON text, letting other threads run."""
-        return self._compiled.evaluate_json(document, dict(bindings or {}), **LIMITS) or "null"
-
     def reads(self) -> Any:
         """Tell which fields of the document the expression reads."""
         return self._compiled.reads()
@@ -123,31 +119,37 @@ class CompiledMapping:
             files=_compile(file, text, "files", said.files) if said.files else None,
         )
 
-    def write(self, document: str, bindings: Mapping[str, Any] | None = None) -> bytes:
-        """Write the message for a request's JSON text; raises MappingError naming the fields that failed."""
+    def write(self, document: Mapping[str, Any], bindings: Mapping[str, Any] | None = None) -> bytes:
+        """Write the message for a request's document, as JSON; raises MappingError naming the fields that failed."""
         try:
-            return self.whole.text(document, bindings).encode()
+            return orjson.dumps(self.whole.value(document, bindings))
         except FAILURES:
             raise MappingError(self.name, self._failing(document, bindings)) from None
 
     def apply(self, given: Mapping[str, Any], bindings: Mapping[str, Any] | None = None) -> Any:
-        """Write the message for a document given as values, as values; for examples and trials."""
-        return orjson.loads(self.write(orjson.dumps(given).decode(), bindings))
+        """Write the message as values, for examples and trials."""
+        return orjson.loads(self.write(given, bindings))
 
     def attachments(self, document: Mapping[str, Any], bindings: Mapping[str, Any] | None = None) -> list[str]:
-        """List the ids of the files that go with the message: all of the request's unless `files` chooses."""
+        """List the ids of the files that go with the message: all of the request's unless `files` chooses.
+
+        Raises MappingError.
+        """
         if self.files is None:
             return list(document.get("attachments", ()))
-        chosen = self.files.value(document, bindings)
+        try:
+            chosen = self.files.value(document, bindings)
+        except FAILURES:
+            raise MappingError(self.name, ("files",)) from None
         return [] if chosen is None else [chosen] if isinstance(chosen, str) else list(chosen)
 
-    def _failing(self, document: str, bindings: Mapping[str, Any] | None) -> tuple[str, ...]:
+    def _failing(self, document: Mapping[str, Any], bindings: Mapping[str, Any] | None) -> tuple[str, ...]:
         return tuple(field for field, part in self.parts.items() if _fails(part, document, bindings)) or ("?",)
 
 
-def _fails(part: Expression, document: str, bindings: Mapping[str, Any] | None) -> bool:
+def _fails(part: Expression, document: Mapping[str, Any], bindings: Mapping[str, Any] | None) -> bool:
     try:
-        part.text(document, bindings)
+        part.value(document, bindings)
     except FAILURES:
         return True
     return False

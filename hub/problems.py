@@ -135,7 +135,8 @@ async def _on_invalid_parameters(_request: Request, error: RequestValidationErro
     return Problem(ProblemType.INVALID, errors=explain_model(found)).response()
 
 
-async def _on_unknown(_request: Request, _error: Exception) -> Response:
+async def on_unknown(_request: Request, _error: Exception) -> Response:
+    """Answer an error nobody foresaw, saying nothing of it."""
     return Problem(ProblemType.INTERNAL_ERROR).response()
 
 
@@ -143,7 +144,7 @@ ANSWERS: Final[Mapping[type[Exception], Callable[[Request, Any], Awaitable[Respo
     Problem: _on_problem,
     HTTPException: _on_http_exception,
     RequestValidationError: _on_invalid_parameters,
-    Exception: _on_unknown,
+    Exception: on_unknown,
 }
 
 

@@ -106,17 +106,16 @@ def as_stored(posted: Submission) -> dict[str, Any]:
 
 def messages(definition: Definition, document: dict[str, Any]) -> Iterator[Outbound]:
     """Write all that a request may ever send, whatever becomes of it."""
-    text = orjson.dumps(document).decode()
     for step in definition.route.named.values():
         if isinstance(step, Deliver | Notify):
             for item in definition.route.items(step, document):
                 bindings = {"key": KEY, "decision": DECISION} | ({} if item is None else {"item": item})
-                yield written(MAPPINGS[step.using], text, bindings)
-    yield written(MAPPINGS[CALLBACK_MAPPING], text, {"key": KEY, "stage": STAGE})
+                yield written(MAPPINGS[step.using], document, bindings)
+    yield written(MAPPINGS[CALLBACK_MAPPING], document, {"key": KEY, "stage": STAGE})
 
 
-def written(mapping: CompiledMapping, text: str, bindings: Mapping[str, Any]) -> Outbound:
-    return Outbound(KEY, mapping.operation, mapping.write(text, bindings), Deadline(timedelta(seconds=5)))
+def written(mapping: CompiledMapping, document: Mapping[str, Any], bindings: Mapping[str, Any]) -> Outbound:
+    return Outbound(KEY, mapping.operation, mapping.write(document, bindings), Deadline(timedelta(seconds=5)))
 
 
 def check_all(definition: Definition, document: dict[str, Any]) -> int:
