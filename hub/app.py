@@ -93,7 +93,7 @@ async def open_hub(settings: Settings, *, serve: bool = True) -> AsyncIterator[H
             serving.cancel()
         for target in live.values():
             await target.connector.close()
-        ledger.close()
+        await ledger.close()
         owner.close()
 
 

@@ -231,7 +231,8 @@ class Engine:
     async def _call(self, call: Awaitable[Receipt | None], deadline: Deadline) -> Receipt | DeliveryError | None:
         """Let a connector speak, and understand whatever comes of it: what nobody foresaw is uncertain."""
         try:
-            return await asyncio.wait_for(call, deadline.left or 0.001)
+            async with asyncio.timeout(deadline.left):
+                return await call
         except DeliveryError as error:
             return error
         except TimeoutError:

@@ -98,7 +98,7 @@ class Ledger:
         """Write down a target of this installation, keeping its switch and its breaker."""
         await self._writer.run(targets.declare, target)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Finish what waits, and let go of the database."""
-        self._writer.close()
+        await self._writer.close()
         self.engine.dispose()

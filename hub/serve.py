@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -38,6 +39,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], tied_to: as
                 timeout_graceful_shutdown=int(settings.grace.total_seconds()),
             )
             server = Server(config, partial(announce, address_of(listener)))
+            settle_memory()
             async with _ended_by(server, hub.failed.wait(), *([tied_to] if tied_to else [])):
                 _leave_signals_alone()
                 await server.serve([listener])
@@ -56,6 +58,13 @@ class Server(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         self._ready()
+
+
+def settle_memory() -> None:
+    """Take what was loaded at start out of the collector's rounds: walking it held requests up, 100 ms at a time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def address_of(listener: socket.socket) -> str:
