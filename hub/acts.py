@@ -14,7 +14,7 @@ from hub.book import Book
 from hub.errors import ConflictError, IllegalTransitionError
 from hub.judgement import NOT_TAKEN
 from hub.lifecycle import FINAL, Event, State, advance
-from hub.model import FINAL_STATUSES
+from hub.model import FINAL_STATUSES, Effect
 from hub.routing import Await
 from hub.settlement import ROOM, Settled, settle
 from hub.tables import Decision, Delivery, Request, Revision
@@ -29,6 +29,10 @@ EVENTS: Final[Any] = EventTable.__table__  # type: ignore[attr-defined]  # likew
 
 class MissingError(ConflictError):
     """There is no such request or delivery."""
+
+
+class UnsureError(ConflictError):
+    """The target may have taken it, and only a person can find out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +181,19 @@ def _correct(book: Book, connection: Connection, wanted: Correct) -> int:
 
 
 def _retry(book: Book, connection: Connection, wanted: Retry) -> int:
-    """Send again what was surely not taken; ask first about the rest, unless a person knows better."""
+    """Send again what harms nobody; ask first about what the target may have, unless a person knows better."""
     delivery = _delivery(connection, wanted.delivery)
+    request = _request(connection, delivery.request)
     if wanted.data is not None:
-        _revise(book, connection, _request(connection, delivery.request), wanted.data, wanted.actor)
-    if delivery.ever_uncertain and not wanted.sure:
+        _revise(book, connection, request, wanted.data, wanted.actor)
+    effect = book.effect(connection, request.version, delivery.mapping, delivery.target)
+    perhaps_taken = delivery.ever_uncertain and not wanted.sure
+    if perhaps_taken and effect is Effect.ONCE:
+        raise UnsureError("the target may have it and cannot be asked: look there, then say that you are sure")
+    if perhaps_taken and effect is Effect.LOOKUP:
         _move(book, connection, delivery, Event.VERIFIED, if_absent="", questions=0, absences=0)
     else:
-        values = {"attempts": 0, "questions": 0, "ever_uncertain": False, "created_at": book.now()}
+        values = {"attempts": 0, "questions": 0, "ever_uncertain": perhaps_taken, "created_at": book.now()}
         _move(book, connection, delivery, Event.RETRIED, **values)
     note = "sure that it was not taken" if wanted.sure else ""
     _audit(book, connection, wanted, (delivery.request, delivery.id), note)
@@ -193,6 +202,9 @@ def _retry(book: Book, connection: Connection, wanted: Retry) -> int:
 
 def _verify(book: Book, connection: Connection, wanted: Verify) -> int:
     delivery = _delivery(connection, wanted.delivery)
+    request = _request(connection, delivery.request)
+    if book.effect(connection, request.version, delivery.mapping, delivery.target) is not Effect.LOOKUP:
+        raise UnsureError("this target cannot be asked")
     if_absent = delivery.code if delivery.state == State.PARKED and not delivery.ever_uncertain else NOT_TAKEN
     _move(book, connection, delivery, Event.VERIFIED, if_absent=if_absent, absences=0, questions=0)
     _audit(book, connection, wanted, (delivery.request, delivery.id))

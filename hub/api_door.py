@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
 from hub.access import Principal, Scope, allow, require, same_house
-from hub.acts import Act, Cancel, Correct, Decide, Done, Finalize, MissingError, Retry, Verify
+from hub.acts import Act, Cancel, Correct, Decide, Done, Finalize, MissingError, Retry, UnsureError, Verify
 from hub.app import Hub
 from hub.errors import ConflictError, MappingError
 from hub.events import Staged
@@ -46,6 +46,14 @@ STANDS_OTHERWISE: Final[Mapping[type[Act], str]] = {
     Finalize: "Cet envoi ne peut pas être finalisé dans son état actuel.",
 }
 """Why an act no longer applies, in the words of whoever asked for it."""
+
+
+UNSURE: Final[Mapping[type[Act], str]] = {
+    Retry: "Le logiciel a peut-être reçu cet envoi, et on ne peut pas l'interroger : vérifiez sur place, "
+    'puis reprenez-le avec "sure": true, ou finalisez-le.',
+    Verify: "On ne peut pas interroger ce logiciel sur cet envoi : vérifiez sur place.",
+}
+"""Why a person must look first."""
 
 
 def hub_of(request: Request) -> Hub:
@@ -148,6 +156,8 @@ async def perform(hub: Hub, wanted: Act, *targets: str) -> Done:
         done = await hub.ledger.act(wanted)
     except MissingError:
         raise Problem(ProblemType.NOT_FOUND) from None
+    except UnsureError:
+        raise Problem(ProblemType.CONFLICT, UNSURE[type(wanted)]) from None
     except ConflictError:
         raise Problem(ProblemType.CONFLICT, STANDS_OTHERWISE[type(wanted)]) from None
     for change in done.settled.stages:
@@ -179,7 +189,7 @@ MEANINGS: Final[Mapping[type[Exception], Callable[[], Problem]]] = {
         ProblemType.IDEMPOTENCY_KEY_REUSED, "Cette clé d'idempotence a déjà servi pour une autre demande."
     ),
     ReferenceTakenError: lambda: Problem(
-        ProblemType.CONFLICT,
+        ProblemType.REFERENCE_TAKEN,
         "Cette référence du portail désigne déjà une autre demande.",
         errors=[FieldError("/external_reference", "Référence du portail", "déjà employée")],
     ),

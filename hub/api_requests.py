@@ -35,7 +35,7 @@ from hub.api_door import (
 )
 from hub.api_schema import IDEMPOTENCY, STRICT_BODY, json_body, refusals
 from hub.app import Hub
-from hub.gate import read_body, read_json
+from hub.gate import headers_of, read_body, read_json
 from hub.inbox import LONGEST_KEY, read_key
 from hub.intake import Acceptance
 from hub.model import Frozen
@@ -87,8 +87,9 @@ async def submissions(scope: ScopeType, receive: Receive, send: Send) -> None:
 async def submit(request: Request) -> Response:
     """Accept one request: 202 means that it is on disk."""
     hub = hub_of(request)
-    principal = await hub.keyring.authenticate(request.headers.get("authorization"))
-    key = read_key(request.headers.get("idempotency-key"))
+    headers = headers_of(request)
+    principal = await hub.keyring.authenticate(headers.get("authorization"))
+    key = read_key(headers.get("idempotency-key"))
     raw = read_json(await read_body(request))
     return _accepted(await hub.inbox.submit(principal, key, raw))
 

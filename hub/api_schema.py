@@ -115,7 +115,7 @@ def _submission(catalogue: Catalogue) -> dict[str, Any]:
             "content": {
                 "application/json": {
                     "schema": {"$ref": "#/components/schemas/Submission"},
-                    "examples": dict(_samples(catalogue.folders)),
+                    "examples": dict(_samples({kind: catalogue.folders[kind] for kind in catalogue.kinds})),
                 }
             },
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from hub.access import Key, Keyring
 from hub.attachments import Attachments
 from hub.book import Book
-from hub.catalogue import Catalogue
+from hub.catalogue import Catalogue, Definition
 from hub.connector import Configured, Connector
 from hub.database import open_database, upgrade
 from hub.engine import Engine
@@ -28,8 +28,10 @@ from hub.files import FolderStore
 from hub.inbox import Inbox
 from hub.keys import find_key
 from hub.ledger import Ledger
+from hub.mapping import CompiledMapping
 from hub.owner import Owner
 from hub.policy import Policy
+from hub.routing import Deliver, Notify
 from hub.settings import HOME, Settings, TargetSettings
 from hub.target import LiveTarget
 from hub.targets import Declared
@@ -65,11 +67,13 @@ async def open_hub(settings: Settings, *, serve: bool = True) -> AsyncIterator[H
     """Open the ledger, connect the targets, and serve until the block ends; raises ConfigurationError."""
     catalogue = Catalogue.read(HOME, *settings.homes)
     live = {name: connect(catalogue, name, said) for name, said in settings.targets.items()}
+    catalogue = replace(catalogue, kinds=offered(catalogue, live))
     database = open_database(settings.database)
     upgrade(database)
     secret = settings.secret()
     callbacks = {name: said.callback for name, said in settings.front_ends.items() if said.callback}
-    ledger = Ledger(database, Book(catalogue, callbacks))
+    operations = {name: target.operations for name, target in live.items()}
+    ledger = Ledger(database, Book(catalogue, callbacks, operations))
     for target in live.values():
         await ledger.declare(Declared(target.name, target.connector_name, target.policy))
     announcer = Announcer()
@@ -103,7 +107,10 @@ def connect(catalogue: Catalogue, name: str, said: TargetSettings) -> LiveTarget
         known = ", ".join(sorted(catalogue.manifests))
         raise ConfigurationError("hub.yaml", f"targets.{name}: no connector is called {said.connector!r} ({known})")
     manifest = catalogue.manifests[said.connector]
-    offer = import_module(f"connectors.{said.connector}")
+    try:
+        offer = import_module(f"connectors.{said.connector}")
+    except ModuleNotFoundError:
+        raise ConfigurationError("hub.yaml", f"targets.{name}: no package connectors.{said.connector}") from None
     try:
         connector: Connector = offer.connect(said.settings, catalogue.errors[said.connector])
         policy = merge(manifest.policy, said.policy)
@@ -111,6 +118,35 @@ def connect(catalogue: Catalogue, name: str, said: TargetSettings) -> LiveTarget
         raise ConfigurationError("hub.yaml", f"targets.{name}: {describe(error)}") from None
     operations = connector.operations if isinstance(connector, Configured) else manifest.operations
     return LiveTarget(name, said.connector, connector, policy, operations, manifest.stage)
+
+
+def offered(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> dict[str, Definition]:
+    """Give the kinds all of whose targets this installation has; the others are not accepted, and said so once.
+
+    Raises ConfigurationError when a route's mapping is written for another connector than its target's.
+    """
+    kinds = {}
+    for kind, definition in catalogue.kinds.items():
+        steps = [step for step in definition.route.named.values() if isinstance(step, Deliver | Notify)]
+        missing = sorted({step.target for step in steps} - live.keys())
+        if missing:
+            log.warning("kind not offered", kind=kind, targets_missing=missing)
+            continue
+        for step in steps:
+            _check_step(catalogue.folders[kind], step, definition.mappings[step.using], live[step.target])
+        kinds[kind] = definition
+    return kinds
+
+
+def _check_step(folder: Path, step: Deliver | Notify, mapping: CompiledMapping, target: LiveTarget) -> None:
+    if mapping.connector != target.connector_name:
+        wanted = f"{step.using} writes for {mapping.connector}, the target {target.name} is a {target.connector_name}"
+        raise ConfigurationError(folder / "route.yaml", f"step {step.name}: {wanted}")
+    if mapping.operation not in target.operations:
+        known = ", ".join(sorted(target.operations))
+        raise ConfigurationError(
+            folder / "route.yaml", f"step {step.name}: {target.name} has no operation {mapping.operation!r} ({known})"
+        )
 
 
 def merge(policy: Policy, over: Mapping[str, Any]) -> Policy:

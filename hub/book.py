@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 
 from hub.catalogue import Catalogue, Definition
 from hub.errors import ConfigurationError
-from hub.model import Instant
+from hub.manifest import Operation
+from hub.model import Effect, Instant
 from hub.statements import upsert
 from hub.tables import DefinitionRow
 
@@ -27,11 +28,16 @@ class Book:
     """The catalogue of this installation, and every older definition that some request still needs."""
 
     def __init__(
-        self, catalogue: Catalogue, callbacks: Mapping[str, str] | None = None, clock: Clock = system_clock
+        self,
+        catalogue: Catalogue,
+        callbacks: Mapping[str, str] | None = None,
+        operations: Mapping[str, Mapping[str, Operation]] | None = None,
+        clock: Clock = system_clock,
     ) -> None:
         self.catalogue, self.now = catalogue, clock
         self.callbacks = dict(callbacks or {})
         """Front end → the target that calls it back."""
+        self._operations = dict(operations or {})
         self._definitions = {definition.version: definition for definition in catalogue.kinds.values()}
         self._stored: set[str] = set()
 
@@ -43,6 +49,12 @@ class Book:
                 raise ConfigurationError("the ledger", f"no definition has the version {version}")
             self._definitions[version] = Definition.compile(source)
         return self._definitions[version]
+
+    def effect(self, connection: Connection, version: str, mapping: str, target: str) -> Effect:
+        """Say what a delivery does to its target; one whose operation is gone can only be left to a person."""
+        name = self.definition(connection, version).mappings[mapping].operation
+        operation = self._operations.get(target, {}).get(name)
+        return operation.effect if operation else Effect.ONCE
 
     def known(self, version: str) -> Definition:
         """Give a definition that `definition` has given before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, or_, select, text, update
 
@@ -37,8 +37,7 @@ class Order:
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A delivery in hand: what it takes to map it, send it or ask about it, and to judge the answer."""
 
     id: int
@@ -85,8 +84,7 @@ def claim(book: Book, connection: Connection, orders: Sequence[Order]) -> list[T
     return [_claim(book, connection, order) for order in orders]
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """A delivery about to be sent: whose it is, from when, and until when nobody else may touch it."""
 
     delivery: int
@@ -159,7 +157,7 @@ TAKE: Final = Prepared(
         lease_until=bindparam("b_lease"),
         updated_at=bindparam("b_now"),
     )
-    .returning(*(DELIVERIES.c[name] for name in Claim.__dataclass_fields__ if name in DELIVERIES.c))
+    .returning(*(DELIVERIES.c[name] for name in Claim._fields if name in DELIVERIES.c))
 )
 HELD_NOW: Final = Prepared(
     select(func.count().label("held")).where(DELIVERIES.c.target == bindparam("b_target"), text(among(HELD)))
@@ -188,7 +186,7 @@ def held(connection: Connection, me: str, now: int) -> list[Held]:
 
 def look(book: Book, connection: Connection, deliveries: Sequence[int]) -> list[Claim]:
     """See held deliveries as their holder saw them, to judge in its place."""
-    columns = [DELIVERIES.c[name] for name in Claim.__dataclass_fields__ if name in DELIVERIES.c]
+    columns = [DELIVERIES.c[name] for name in Claim._fields if name in DELIVERIES.c]
     rows = connection.execute(select(*columns).where(DELIVERIES.c.id.in_(deliveries), text(among(HELD)))).all()
     return _with_requests(book, connection, rows)
 
@@ -256,14 +254,13 @@ def _with_requests(book: Book, connection: Connection, taken: Sequence[Row[Any]]
     requests = {row.number: row for row in BODIES.among(connection, {row.request for row in taken})}
     for version in {row.version for row in requests.values()}:
         book.definition(connection, version)
-    return [
-        Claim(
-            **{**row._mapping, "state": State(row.state)},  # noqa: SLF001  # SQLAlchemy's public name for it
-            version=requests[row.request].version,
-            body=requests[row.request].body,
-        )
-        for row in taken
-    ]
+    return [_as_claim(row, requests[row.request]) for row in taken]
+
+
+def _as_claim(row: Row[Any], request: Row[Any]) -> Claim:
+    """Put a delivery's row, in the order of Claim's fields, and its request together."""
+    claim = Claim._make((*row, request.version, request.body))
+    return claim._replace(state=State(row.state))
 
 
 def milliseconds(span: timedelta) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -163,7 +163,7 @@ class Engine:
         ours = await self._ledger.intend([self._intent(target, one, now) for one in sends])
         for one, deadline, mine in zip(sends, deadlines, ours, strict=True):
             if mine:
-                one.claim = replace(one.claim, state=State.SENDING, sent_at=now)
+                one.claim = one.claim._replace(state=State.SENDING, sent_at=now)
                 self._spawn(self._send(target, one, deadline, began))
             else:
                 self._in_hand.discard(one.claim.id)
@@ -254,7 +254,7 @@ class Engine:
     async def _record(self, target: LiveTarget, one: Prepared, ruling: Ruling, trial: Trial) -> None:
         """Write down what came of a claim, for as long as it takes: only this process knows it."""
         if ruling.event in {Event.GIVEN_UP, Event.REFUSED}:
-            ruling = replace(ruling, stage=target.stage_of(ruling.code, ruling.stage))
+            ruling = ruling._replace(stage=target.stage_of(ruling.code, ruling.stage))
         seconds = time.perf_counter() - trial.began
         now = self._ledger.book.now()
         outcome = Outcome(one.claim, ruling, target.policy, trial.started, now, trial.exchange, trial.counts)
@@ -308,7 +308,7 @@ class Engine:
         one = Prepared(claim, operation, mapping.operation, b"")
         if claim.state is State.SENDING:
             ruling = judge_sending(self._case(target, one), UncertainError("owner_lost"))
-            ruling = replace(ruling, well=True)
+            ruling = ruling._replace(well=True)
         else:
             ruling = Ruling(
                 Event.RELEASED,

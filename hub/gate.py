@@ -57,9 +57,14 @@ def read_json(body: bytes) -> Any:
     return value
 
 
+def headers_of(request: Request) -> dict[str, str]:
+    """Give a request's headers as a dict, names in lower case: several look-ups cost less than one in Starlette's."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+
+
 async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
     """Read a JSON request's body, keeping at most `limit` bytes; raises Problem 400, 413 or 415."""
-    declared = _check_headers(request.headers, limit)
+    declared = _check_headers(headers_of(request), limit)
     body = bytearray()
     try:
         async for chunk in request.stream():

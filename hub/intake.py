@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter as Count
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
@@ -47,8 +46,7 @@ class ReferenceTakenError(ConflictError):
     """The front end's reference names another request already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A request that has passed the door: valid, numbered, and with the first steps of its route known."""
 
     number: int
@@ -69,8 +67,7 @@ class Arrival:
     attachments: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(NamedTuple):
     """What the front end is told; `replayed` when the same request had been accepted before."""
 
     number: int

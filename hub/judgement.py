@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from hub.claims import Claim
 from hub.connector import DifferentError, Receipt
@@ -19,8 +18,7 @@ NOT_TAKEN: Final = "not_taken"
 """The code of a delivery a person had verified, and that the target does not have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(NamedTuple):
     """What becomes of a delivery: the event, why, and when it is looked at again."""
 
     event: Event
@@ -36,8 +34,7 @@ class Ruling:
     """Whether the target itself works, for its breaker."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One answer to judge."""
 
     claim: Claim

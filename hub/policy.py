@@ -34,7 +34,7 @@ class Policy(Frozen):
     """
 
     deadline: Duration = timedelta(seconds=60)
-    attempts: Annotated[int, Field(ge=1)] = 60
+    attempts: Annotated[int, Field(ge=1)] = 400
     patience: Duration = timedelta(days=3)
     base: Duration = timedelta(seconds=10)
     cap: Duration = timedelta(minutes=15)

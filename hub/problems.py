@@ -33,6 +33,7 @@ class ProblemType(Enum):
     NOT_FOUND = (404, "Introuvable")
     METHOD_NOT_ALLOWED = (405, "Méthode non admise")
     CONFLICT = (409, "L'état a changé entre-temps")
+    REFERENCE_TAKEN = (409, "Référence déjà employée")
     IN_PROGRESS = (409, "Une demande identique est en cours de réception")
     TOO_LARGE = (413, "Message trop volumineux")
     UNSUPPORTED_MEDIA_TYPE = (415, "Type de contenu non admis")

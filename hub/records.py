@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -26,8 +25,7 @@ ATTEMPTS: Final[Any] = Attempt.__table__  # type: ignore[attr-defined]  # likewi
 TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # likewise
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One claim and what is to become of it, with the evidence of the call if there was one."""
 
     claim: Claim
@@ -45,8 +43,7 @@ class Outcome:
         return self.claim.state is State.ASKING
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What recording one outcome led to; `late` when the delivery had moved on without us."""
 
     late: bool

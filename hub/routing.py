@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Annotated, Any, Final, Literal, Self
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -128,8 +128,7 @@ class RouteFile(Frozen):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """What the ledger knows of one delivery of a request."""
 
     step: str
@@ -138,8 +137,7 @@ class Fact:
     stage: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What a person decided at a step."""
 
     step: str
@@ -175,6 +173,7 @@ class Route:
         self.name, self.title, self.owner, self.steps = said.route, said.title, said.owner, said.steps
         self._expressions = {source: Expression(source) for source in _sources(said.steps)}
         self.has_expressions = bool(self._expressions)
+        self._remembered = lru_cache(maxsize=4096)(self._walk)
         self.has_decisions = any(isinstance(step, Await) for step in named_steps(said.steps))
 
     @cached_property
@@ -196,7 +195,12 @@ class Route:
         """
         if cancelled:
             return Progress(Status.CANCELLED, CANCELLED)
-        return _Walk(self, document, facts, decisions).result()
+        if self.has_expressions:
+            return _Walk(self, document, facts, decisions).result()
+        return self._remembered(tuple(facts), tuple(decisions.values()))
+
+    def _walk(self, facts: Sequence[Fact], decisions: Sequence[Decision]) -> Progress:
+        return _Walk(self, {}, facts, {decision.step: decision for decision in decisions}).result()
 
     def items(self, step: Deliver | Notify, document: Mapping[str, Any]) -> list[Any]:
         """List what a step is done for: each item of its `for_each`, or one nothing."""

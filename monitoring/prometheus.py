@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, Info, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -29,6 +30,12 @@ from hub.manifest import UNMAPPED
 from hub.tables import BreakerState
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+@cache
+def sample(metric: Any, *labels: str) -> Any:
+    """Give the sample of a metric that bears these labels; they are bounded, and finding one takes a lock."""
+    return metric.labels(*labels)
 
 
 class Samples:
@@ -64,24 +71,24 @@ class Samples:
         """Turn one event into samples."""
         match event:
             case Accepted(kind=kind, replayed=replayed):
-                (self.replayed if replayed else self.accepted).labels(kind).inc()
+                sample(self.replayed if replayed else self.accepted, kind).inc()
             case Staged(kind=kind, stage=stage):
-                self.stages.labels(kind, stage).inc()
+                sample(self.stages, kind, stage).inc()
             case Swept(target=target):
-                self.swept.labels(target).inc()
+                sample(self.swept, target).inc()
             case Attempted():
                 self._attempted(event)
 
     def _attempted(self, event: Attempted) -> None:
         verb = "ask" if event.asked else "send"
-        self.attempts.labels(event.target, event.operation, verb, event.outcome).inc()
-        self.seconds.labels(event.target, event.operation).observe(event.seconds)
+        sample(self.attempts, event.target, event.operation, verb, event.outcome).inc()
+        sample(self.seconds, event.target, event.operation).observe(event.seconds)
         if event.outcome == Event.DEFERRED:
-            self.retries.labels(event.target).inc()
+            sample(self.retries, event.target).inc()
         if event.code == UNMAPPED:
-            self.unmapped.labels(event.target).inc()
+            sample(self.unmapped, event.target).inc()
         if event.late:
-            self.late.labels(event.target).inc()
+            sample(self.late, event.target).inc()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hub.settings import Settings
 
 OPERATIONS = {"idempotent": "deposer", "lookup": "enregistrer", "once": "signaler"}
 QUICK = {
-    "deadline": "400ms",
+    "deadline": "1s",
     "base": "20ms",
     "cap": "40ms",
     "breaker_threshold": 1000,

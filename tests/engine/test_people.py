@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.acts import Cancel, Correct, Decide, Finalize, MissingError, Retry, Verify
+from hub.acts import Cancel, Correct, Decide, Finalize, MissingError, Retry, UnsureError, Verify
 from hub.errors import ConflictError
 
 
@@ -35,10 +35,23 @@ async def test_finalizing_twice_is_one_act_and_a_conflict(town):
 
 async def test_what_may_have_been_taken_is_only_retried_by_someone_who_is_sure(town):
     number = await park(town, fault="cut_after_commit")
-    await town.act(Retry(number * 1000 + 1))
-    await town.until(lambda: len(town.outcomes(number)) == 2)
-    assert town.taken == {f"{number}-1": 1}
-    await town.settle(number, "parked", "uncertain")
+    with pytest.raises(UnsureError, match="say that you are sure"):
+        await town.act(Retry(number * 1000 + 1))
+    assert (town.delivery(number).state, town.taken) == ("parked", {f"{number}-1": 1})
+
+
+async def test_a_target_that_cannot_be_asked_is_not_verified(town):
+    number = await park(town)
+    with pytest.raises(UnsureError, match="cannot be asked"):
+        await town.act(Verify(number * 1000 + 1))
+
+
+async def test_what_the_target_recognises_is_simply_sent_again(make_town):
+    async with make_town({"attempts": 1}) as town:
+        number = await park(town, "idempotent", "cut_after_commit")
+        await town.act(Retry(number * 1000 + 1))
+        await town.settle(number, "done")
+        assert town.taken == {f"{number}-1": 1}
 
 
 async def test_someone_who_is_sure_retries(town):

@@ -1,7 +1,6 @@
 """Whoever dies, whatever comes late: what is in the ledger ends well."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -79,7 +78,7 @@ async def test_the_fence_stops_an_owner_that_was_replaced(still):
     new = await take(still, owner="another")
     assert not await intend(still, old)
     assert await intend(still, new)
-    late = await still.hub.ledger.record(outcome(replace(old, state=State.SENDING), Event.ACCEPTED))
+    late = await still.hub.ledger.record(outcome(old._replace(state=State.SENDING), Event.ACCEPTED))
     assert (late.late, still.delivery(number).state) == (True, "sending")
 
 
@@ -87,7 +86,7 @@ async def test_a_late_yes_settles_what_was_left_open(still):
     number = await still.submit("lookup")
     claim = await take(still)
     assert await intend(still, claim)
-    sending = replace(claim, state=State.SENDING)
+    sending = claim._replace(state=State.SENDING)
     await still.hub.ledger.record(outcome(sending, Event.LOST, uncertain=True, next_at=9_000_000_000_000))
     recorded = await still.hub.ledger.record(outcome(sending, Event.ACCEPTED, reference="EC-7"))
     assert (recorded.late, still.delivery(number).state) == (False, "delivered")

@@ -69,6 +69,9 @@ def settings(tmp_path, target):
         folder.mkdir(parents=True)
         (folder / "schema.json").write_text(json.dumps(SCHEMA))
         (folder / "route.yaml").write_text(f"route: {kind}\ntitle: Démarche {kind}\nowner: tests\n{steps}")
+    samples = tmp_path / "home/routes/essai/samples"
+    samples.mkdir()
+    (samples / "un_objet.json").write_text(json.dumps(submission_of()))
     mappings = tmp_path / "home/mappings/cible"
     mappings.mkdir(parents=True)
     for operation in target.settings()["operations"]:
