@@ -18,8 +18,6 @@ START: Final = "Start"
 INSTALLATION: Final = "Installation"
 
 local = typer.Typer()
-keys = typer.Typer(no_args_is_help=True, help="Make and revoke API keys, straight in the ledger.")
-local.add_typer(keys, name="keys", rich_help_panel=INSTALLATION)
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings file; hub.yaml of this folder if there is one.")
@@ -243,57 +241,6 @@ def bench(
         say(report.as_json())
     else:
         say_drawing(report.as_table())
-
-
-@keys.command()
-def create(  # noqa: PLR0913  # its options are its parameters
-    front_end: Annotated[str, typer.Argument(help="The front end's name; * for all of them.")],
-    *,
-    role: Annotated[str, typer.Option(help="front_end, agent or operator.")] = "front_end",
-    kind: Annotated[list[str] | None, typer.Option(help="Keep it to this kind; may be repeated.")] = None,
-    site: Annotated[list[str] | None, typer.Option(help="Keep it to this site; may be repeated.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="How many days it lives; for ever if not said.")] = None,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Make a key, and print it this once.
-
-    Example: hub keys create portail --kind etat_civil.naissance --days 365
-    """
-    from datetime import timedelta
-
-    from hub.access import Role
-    from hub.locksmith import Wanted, make_keys
-
-    if role not in set(Role):
-        raise typer.BadParameter(f"a role is one of {', '.join(Role)}")
-    lasts = timedelta(days=days) if days else None
-    [text] = make_keys(read_settings(config), Wanted(front_end, Role(role), kind or (), site or (), lasts))
-    if as_json:
-        say_json({"key": text, "front_end": front_end, "role": role})
-    else:
-        say(text)
-
-
-@keys.command(name="revoke")
-def revoke(
-    prefix: Annotated[str, typer.Argument(help="The 12 digits after hub_.")],
-    config: Config = None,
-    *,
-    as_json: Json = False,
-) -> None:
-    """Revoke a key: a running hub stops knowing it within five seconds.
-
-    Example: hub keys revoke 4f2a9c01d3e8
-    """
-    from hub.locksmith import revoke_key
-
-    found = revoke_key(read_settings(config), prefix.removeprefix("hub_")[:12])
-    if as_json:
-        say_json({"prefix": prefix, "revoked": found})
-    else:
-        say("revoked" if found else "no key has this prefix")
-    raise typer.Exit(not found)
 
 
 def read_settings(config: Path | None) -> Any:

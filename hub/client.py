@@ -99,9 +99,10 @@ class HubClient:
         """Read a delivery with its attempts."""
         return await self._call("GET", f"/v1/operations/deliveries/{key}")
 
-    async def retry(self, key: str, *, sure: bool = False) -> Any:
-        """Try a delivery again; `sure` that the target did not take it."""
-        return await self._call("POST", f"/v1/operations/deliveries/{key}/retry", {"sure": sure})
+    async def retry(self, key: str, *, sure: bool = False, data: Mapping[str, Any] | None = None) -> Any:
+        """Try a delivery again, perhaps with corrected `data`; `sure` that the target did not take it."""
+        said = {"sure": sure} | ({} if data is None else {"data": data})
+        return await self._call("POST", f"/v1/operations/deliveries/{key}/retry", said)
 
     async def verify(self, key: str) -> Any:
         """Have the target asked whether it has a delivery."""

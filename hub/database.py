@@ -60,15 +60,6 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Any) -> None:
-    """Begin as a writer at once: a claim that starts as a reader could be made twice.
-
-    `DEFERRED` begins as a reader; `NOW` as a writer that does not wait for another to end.
-    """
+    """Begin as a writer at once: a claim that starts as a reader could be made twice."""
     mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
-    if mode == "NOW":
-        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-    try:
-        connection.exec_driver_sql(f"BEGIN {'DEFERRED' if mode == 'DEFERRED' else 'IMMEDIATE'}")
-    finally:
-        if mode == "NOW":
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {PRAGMAS['busy_timeout']}")
+    connection.exec_driver_sql(f"BEGIN {mode}")

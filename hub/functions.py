@@ -41,7 +41,9 @@ def function(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     def listing(body: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(body)
         def called(value: Any = None, *rest: Any) -> Any:
-            return None if value is None else body(value, *rest)
+            if value is None:
+                return None
+            return body(value, *rest) if rest else body(value)
 
         FUNCTIONS[body.__name__] = (signature, called)
         return called

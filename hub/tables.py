@@ -32,6 +32,7 @@ from hub.model import Status
 
 READY: Final = (State.QUEUED, State.WAITING, State.UNCERTAIN)
 TROUBLED: Final = (State.PARKED, State.UNCERTAIN, State.ASKING, State.WAITING)
+UNEASY: Final = (Status.PARKED, Status.UNCERTAIN, Status.WAITING)
 WIDE: Final = BigInteger().with_variant(Integer, "sqlite")
 """A primary key: in SQLite the row's own address, in PostgreSQL eight bytes."""
 
@@ -69,6 +70,11 @@ def among(states: Collection[State]) -> str:
     return f"state IN ({', '.join(repr(str(state)) for state in sorted(states))})"
 
 
+def standing(statuses: Collection[Status]) -> str:
+    """Write a condition on a request's status, for partial indexes."""
+    return f"status IN ({', '.join(repr(str(status)) for status in sorted(statuses))})"
+
+
 def partial_index(name: str, condition: str, *columns: str) -> Index:
     """Make an index over the rows `condition` holds for; a query uses it by writing it word for word."""
     return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
@@ -83,8 +89,7 @@ class Request(SQLModel, table=True):
         UniqueConstraint("front_end", "idempotency_key", name="request_key"),
         UniqueConstraint("front_end", "external_reference", name="request_reference"),
         Index("request_kind_status", "kind", "status"),
-        Index("request_status_number", "status", "number"),
-        Index("request_front_end", "front_end", "number"),
+        partial_index("request_troubled", standing(UNEASY), "status", "number"),
         Index("request_name", "name_index"),
         Index("request_email", "email_index"),
         Index("request_phone", "phone_index"),

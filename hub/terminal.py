@@ -11,10 +11,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 import typer
-
-from hub.policy import PARIS
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
@@ -73,21 +72,30 @@ def say_facts(facts: Mapping[str, Any]) -> None:
 
 def say_drawing(drawing: Any) -> None:
     """Print what rich draws."""
-    from rich.console import Console
+    from rich.console import Console  # noqa: PLC0415  # start-up time
 
     Console().print(drawing)
 
 
 def say_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Print rows for people; a column none of them has is left out, the first one and moments are never folded."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  # start-up time
+    from rich.console import Console  # noqa: PLC0415  # start-up time
+    from rich.table import Table  # noqa: PLC0415  # start-up time
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     present = [name for name in columns if any(readable(row.get(name)) for row in rows)]
     for name in present:
-        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name == columns[0] or name.endswith("at"))
+        whole = name == columns[0] or name.endswith("at")
+        counts = all(type(row.get(name)) is int for row in rows)
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=whole, justify="right" if counts else "left")
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in present))
     width = None if sys.stdout.isatty() else UNFOLDED
@@ -95,7 +103,7 @@ def say_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
 
 
 def _cell(value: Any) -> Any:
-    from rich.text import Text
+    from rich.text import Text  # noqa: PLC0415  # start-up time
 
     return Text(readable(value))
 
@@ -110,7 +118,7 @@ def readable(value: Any) -> str:
         case list() | tuple():
             return ", ".join(map(readable, value))
         case str() if MOMENT.fullmatch(value):
-            return datetime.fromisoformat(value).astimezone(PARIS).strftime("%Y-%m-%d %H:%M:%S")
+            return datetime.fromisoformat(value).astimezone(ZoneInfo("Europe/Paris")).strftime("%Y-%m-%d %H:%M:%S")
         case _:
             return harmless(str(value))
 

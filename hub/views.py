@@ -18,7 +18,7 @@ from hub.lifecycle import State
 from hub.model import Channel, Frozen, Status
 from hub.policy import PARIS
 from hub.routing import CALLBACK
-from hub.tables import TROUBLED, Attempt, Delivery, Event, Request, among
+from hub.tables import TROUBLED, UNEASY, Attempt, Delivery, Event, Request, among, standing
 
 REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
 DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
@@ -121,6 +121,8 @@ def page(connection: Connection, caller: Principal, search: Search, blinded: str
     """
     said = search.model_dump(include={"kind", "status", "stage", "site", "channel", "external_reference"})
     conditions = [REQUESTS.c[name] == value for name, value in said.items() if value is not None]
+    if search.status in UNEASY:
+        conditions.append(text(standing(UNEASY)))
     if search.since:
         conditions.append(REQUESTS.c.received_at >= _instant(search.since, time.min))
     if search.until:

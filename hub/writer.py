@@ -51,6 +51,7 @@ class Writer:
         self._jobs: deque[Job] = deque()
         self._woken = asyncio.Event()
         self._closing = False
+        self._connection: Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._working = asyncio.get_running_loop().create_task(self._work())
 
@@ -71,6 +72,8 @@ class Writer:
         self._closing = True
         self._woken.set()
         await self._working
+        if self._connection is not None:
+            self._connection.close()
         self._thread.shutdown()
 
     async def _work(self) -> None:
@@ -94,14 +97,15 @@ class Writer:
     async def _together(self, batch: Sequence[Job]) -> Sequence[tuple[Job, Any]]:
         if not self._on_loop:
             return await self._off_loop(self._whole, batch)
-        with self._engine.connect().execution_options(sqlite_begin="NOW") as connection:
-            transaction = await _begin_when_free(connection)
-            try:
-                outcomes = _run(connection, batch)
-                await self._off_loop(transaction.commit)
-            except BaseException:
-                transaction.rollback()
-                raise
+        if self._connection is None or self._connection.invalidated:
+            self._connection = _impatient(self._engine)
+        transaction = await _begin_when_free(self._connection)
+        try:
+            outcomes = _run(self._connection, batch)
+            await self._off_loop(transaction.commit)
+        except BaseException:
+            transaction.rollback()
+            raise
         return outcomes
 
     def _whole(self, batch: Sequence[Job]) -> Sequence[tuple[Job, Any]]:
@@ -119,6 +123,13 @@ def _run(connection: Connection, batch: Sequence[Job]) -> Sequence[tuple[Job, An
         jobs = [job for job in batch if job.operation is operation]
         outcomes += zip(jobs, operation(connection, [job.item for job in jobs]), strict=True)
     return outcomes
+
+
+def _impatient(engine: Engine) -> Connection:
+    """Open a connection that fails at once when another process writes: the loop does the waiting."""
+    connection = engine.connect()
+    connection.connection.driver_connection.execute("PRAGMA busy_timeout = 0")  # type: ignore[union-attr]  # open
+    return connection
 
 
 async def _begin_when_free(connection: Connection) -> RootTransaction:

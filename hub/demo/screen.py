@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -15,7 +16,9 @@ from rich.text import Text
 from hub.demo.story import OPEN_STATUSES, World, passed
 from hub.lifecycle import State
 
-LAST_LINES: Final = 12
+LAST_LINES: Final = 9
+"""How much of what happens is seen: with the table, a terminal of 24 lines."""
+
 LIVE_EVERY: Final = 0.5
 LINE_EVERY: Final = 3.0
 
@@ -28,6 +31,17 @@ COLUMNS: Final[Mapping[str, frozenset[State]]] = {
     "delivered": frozenset({State.DELIVERED}),
 }
 """What is shown of a target's deliveries, and the states each column counts."""
+
+COLOURS: Final[Mapping[str, str]] = {
+    "waiting": "yellow",
+    "uncertain": "magenta",
+    "parked": "red",
+    "finalized": "cyan",
+    "delivered": "green",
+}
+SPEAKERS: Final[Mapping[str, str]] = {"agent:": "green", "operator:": "cyan"}
+TROUBLE: Final = "yellow"
+"""The colour of what a sandbox does to us."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +64,26 @@ class Glance:
 
     def drawing(self) -> RenderableType:
         """Draw it."""
-        table = Table(title=f"{self.accepted} requests accepted, {self.stages.total()} open", title_justify="left")
+        title = f"{self.accepted} requests accepted, {self.stages.total()} open"
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
         table.add_column("target")
         for name in COLUMNS:
             table.add_column(name, justify="right")
-        table.add_column("breaker")
+        table.add_column("breaker", style="red")
         for target, counts in self.deliveries.items():
-            table.add_row(target, *(str(counts[name] or "·") for name in COLUMNS), self.breakers.get(target, ""))
-        stages = Text("  ".join(f"{stage}: {count}" for stage, count in self.stages.most_common()), style="cyan")
-        return Group(table, stages, Text("\n".join(self.told[-LAST_LINES:]), style="dim", no_wrap=True))
+            table.add_row(target, *(_count(name, counts[name]) for name in COLUMNS), self.breakers.get(target, ""))
+        stages = Text(" · ".join(f"{count} {stage}" for stage, count in self.stages.most_common()), no_wrap=True)
+        told = map(_told, self.told[-LAST_LINES:])
+        return Group(Text(title, "bold"), Text(), table, Text(), stages, Text(), *told)
+
+
+def _count(column: str, count: int) -> Text:
+    return Text(str(count), COLOURS.get(column, "")) if count else Text("·", "dim")
+
+
+def _told(line: str) -> Text:
+    colour = next((colour for speaker, colour in SPEAKERS.items() if line.startswith(speaker)), TROUBLE)
+    return Text(line, colour, no_wrap=True, overflow="ellipsis")
 
 
 async def glance(world: World) -> Glance:

@@ -14,10 +14,14 @@ from typing import Any
 
 import orjson
 import pytest
+from typer import BadParameter
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from hub.cli import app
+from hub.cli_operations import read_balance
 from hub.settings import HOME
+from hub.terminal import harmless
 
 SAMPLES = HOME / "routes"
 PATIENCE = 30.0
@@ -173,6 +177,64 @@ def test_a_refused_delivery_is_retried(hub):
     hub.until("done", number)
 
 
+def test_a_delivery_is_shown_with_its_advice_what_was_sent_and_answered_and_who_did_what(hub):
+    hub.break_with("technocarte", "full")
+    key = hub.parked(hub.submit(CANTEEN))["key"]
+    advised = hub.run("delivery", key).stdout
+    assert hub.run("finalize", key, "--reason", "Saisie au guichet", "--reference", "TC-2").exit_code == 0
+    finished = hub.run("delivery", key).stdout
+    assert "Plus de place dans cette activité" in advised
+    for said in ("ReceptionLibredemat", "Activité complète", "TC-2: Saisie au guichet"):
+        assert said in finished
+    assert [one["code"] for one in hub.read("delivery", key)["attempts_made"]] == ["full"]
+
+
+def test_the_exchange_of_an_earlier_attempt_can_be_asked_for(hub):
+    hub.break_with("technocarte", "full")
+    number = hub.submit(CANTEEN)
+    key = hub.parked(number)["key"]
+    hub.run("retry", key)
+    hub.until("done", number)
+    assert "Activité complète" not in hub.run("delivery", key).stdout
+    assert "Activité complète" in hub.run("delivery", key, "--attempt", "1").stdout
+    assert hub.run("delivery", key, "--attempt", "3").exit_code == 2
+
+
+def test_data_are_taken_out_corrected_and_sent_again(hub, tmp_path):
+    hub.break_with("technocarte", "full")
+    number = hub.submit(CANTEEN)
+    key = hub.parked(number)["key"]
+    data = orjson.loads(hub.run("delivery", key, "--data").stdout)
+    (tmp_path / "wrong.json").write_bytes(orjson.dumps(data | {"regime": "cru"}))
+    refused = hub.run("retry", key, "--data", str(tmp_path / "wrong.json"))
+    assert (refused.exit_code, "/data/regime" in refused.stderr) == (2, True)
+    (tmp_path / "right.json").write_bytes(orjson.dumps(data | {"regime": "sans_viande"}))
+    assert hub.run("retry", key, "--data", str(tmp_path / "right.json")).exit_code == 0
+    hub.until("done", number)
+    assert hub.read("delivery", key, "--data") == data | {"regime": "sans_viande"}
+
+
+def test_what_a_target_answers_never_commands_the_terminal():
+    assert harmless("a\x1b]0;title\x07b\r\n\tc\u202ed") == "a�]0;title�b\n\tc�d"
+
+
+def test_the_balance_holds_what_was_accepted_to_where_it_stands(hub):
+    number = hub.submit(RENEWAL)
+    hub.until("waiting", number)
+    found = hub.read("balance")
+    kind = next(kind for kind in found["kinds"] if kind["kind"] == "periscolaire.renouvellement")
+    assert (found["imbalance"], kind["waiting"] >= 1) == (0, True)
+    assert "imbalance: 0" in hub.run("balance").stdout
+
+
+def test_a_request_that_is_missing_is_counted_and_no_figures_are_no_balance():
+    published = 'hub_ledger_imbalance 1\nhub_ledger_accepted{kind="a"} 3\nhub_requests{kind="a",status="done"} 2\n'
+    assert read_balance(published) == [{"kind": "a", "accepted": 3, "done": 2, "imbalance": 1}]
+    for other in ("", "<!doctype html>", "up 1\n"):
+        with pytest.raises(BadParameter):
+            read_balance(other)
+
+
 def test_a_delivery_that_may_have_been_taken_is_finalized_by_hand(hub):
     hub.break_with("technocarte", "cut_after_commit")
     number = hub.submit(CANTEEN)
@@ -207,6 +269,9 @@ def test_a_key_made_straight_in_the_ledger_opens_the_running_hub_until_it_is_rev
     assert hub.run("keys", "revoke", made[1][4:16], *config).exit_code == 0
     assert hub.run("list", key=made[1]).exit_code == 2
     assert hub.run("keys", "revoke", "0" * 12, *config).exit_code == 1
+    listed = {one["prefix"]: one["alive"] for one in hub.read("keys", "list", *config)}
+    assert [listed[key[4:16]] for key in made] == [True, False]
+    assert made[0][17:] not in hub.run("keys", "list", *config).stdout
     assert hub.run("keys", "create", "portail", "--role", "roi", *config).exit_code == 2
 
 
@@ -284,9 +349,13 @@ def test_the_sandboxes_refuse_what_they_do_not_know(hub, method, path, body, sta
     assert refused.value.code == status
 
 
-@pytest.mark.parametrize(
-    "verb",
-    "up sandboxes demo check probe bench submit show list decide cancel deliveries retry verify finalize".split(),  # noqa: SIM905
-)
+def verbs(command, *said):
+    """Give the words of every verb of a command."""
+    for name, verb in getattr(command, "commands", {}).items():
+        yield (*said, name)
+        yield from verbs(verb, *said, name)
+
+
+@pytest.mark.parametrize("verb", list(verbs(get_command(app))), ids=" ".join)
 def test_every_verb_is_explained_with_an_example(verb):
-    assert "Example: hub" in CliRunner().invoke(app, [verb, "--help"]).stdout.replace("Example: curl", "Example: hub")
+    assert "Example: " in CliRunner().invoke(app, [*verb, "--help"]).stdout

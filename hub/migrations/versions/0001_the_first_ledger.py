@@ -132,11 +132,16 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("request", schema=None) as batch_op:
         batch_op.create_index("request_email", ["email_index"], unique=False)
-        batch_op.create_index("request_front_end", ["front_end", "number"], unique=False)
         batch_op.create_index("request_kind_status", ["kind", "status"], unique=False)
         batch_op.create_index("request_name", ["name_index"], unique=False)
         batch_op.create_index("request_phone", ["phone_index"], unique=False)
-        batch_op.create_index("request_status_number", ["status", "number"], unique=False)
+        batch_op.create_index(
+            "request_troubled",
+            ["status", "number"],
+            unique=False,
+            sqlite_where=sa.text("status IN ('parked', 'uncertain', 'waiting')"),
+            postgresql_where=sa.text("status IN ('parked', 'uncertain', 'waiting')"),
+        )
 
     op.create_table(
         "revision",
@@ -262,11 +267,14 @@ def downgrade() -> None:
 
     op.drop_table("revision")
     with op.batch_alter_table("request", schema=None) as batch_op:
-        batch_op.drop_index("request_status_number")
+        batch_op.drop_index(
+            "request_troubled",
+            sqlite_where=sa.text("status IN ('parked', 'uncertain', 'waiting')"),
+            postgresql_where=sa.text("status IN ('parked', 'uncertain', 'waiting')"),
+        )
         batch_op.drop_index("request_phone")
         batch_op.drop_index("request_name")
         batch_op.drop_index("request_kind_status")
-        batch_op.drop_index("request_front_end")
         batch_op.drop_index("request_email")
 
     op.drop_table("request")

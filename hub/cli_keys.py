@@ -1,0 +1,118 @@
+"""The verbs of API keys, which act straight in the ledger, whether a hub runs on it or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from hub.cli_local import Config, read_settings
+from hub.terminal import Json, say, say_json, tell_rows
+
+if TYPE_CHECKING:
+    from hub.model import Instant
+
+OF_KEY: Final = (
+    "prefix",
+    "front_end",
+    "role",
+    "kinds",
+    "sites",
+    "alive",
+    "created_at",
+    "expires_at",
+    "revoked_at",
+)
+
+keys = typer.Typer(
+    no_args_is_help=True,
+    help="Make, list and revoke API keys, straight in the ledger.\n\nExample: hub keys list -c hub.yaml",
+)
+
+
+@keys.command()
+def create(  # noqa: PLR0913  # its options are its parameters
+    front_end: Annotated[str, typer.Argument(help="The front end's name; * for all of them.")],
+    *,
+    role: Annotated[str, typer.Option(help="front_end, agent or operator.")] = "front_end",
+    kind: Annotated[list[str] | None, typer.Option(help="Keep it to this kind; may be repeated.")] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Keep it to this site; may be repeated.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="How many days it lives; for ever if not said.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key, and print it this once.
+
+    Example: hub keys create portail --kind etat_civil.naissance --days 365
+    """
+    from datetime import timedelta
+
+    from hub.access import Role
+    from hub.locksmith import Wanted, make_keys
+
+    if role not in set(Role):
+        raise typer.BadParameter(f"a role is one of {', '.join(Role)}")
+    lasts = timedelta(days=days) if days else None
+    [text] = make_keys(read_settings(config), Wanted(front_end, Role(role), kind or (), site or (), lasts))
+    if as_json:
+        say_json({"key": text, "front_end": front_end, "role": role})
+    else:
+        say(text)
+
+
+@keys.command(name="list")
+def list_keys(config: Config = None, *, as_json: Json = False) -> None:
+    """List the keys: whose they are, what for, until when. Their texts are not kept.
+
+    Example: hub keys list -c hub.yaml
+    """
+    from hub.book import system_clock
+
+    tell_rows(read_keys(read_settings(config), system_clock()), "keys", OF_KEY, as_json=as_json)
+
+
+@keys.command(name="revoke")
+def revoke(
+    prefix: Annotated[str, typer.Argument(help="The 12 digits after hub_.")],
+    config: Config = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Revoke a key: a running hub stops knowing it within five seconds.
+
+    Example: hub keys revoke 4f2a9c01d3e8
+    """
+    from hub.locksmith import revoke_key
+
+    found = revoke_key(read_settings(config), prefix.removeprefix("hub_")[:12])
+    if as_json:
+        say_json({"prefix": prefix, "revoked": found})
+    else:
+        say("revoked" if found else "no key has this prefix")
+    raise typer.Exit(not found)
+
+
+def read_keys(settings: Any, now: Instant) -> list[dict[str, Any]]:
+    """Read every key of the ledger, the newest first, without its hash; `alive` is neither expired nor revoked."""
+    from sqlalchemy import select
+
+    from hub.database import open_database, upgrade
+    from hub.keys import KEYS, find_key
+    from hub.settlement import iso
+
+    database = open_database(settings.database)
+    upgrade(database)
+    with database.connect() as connection:
+        prefixes = connection.execute(select(KEYS.c.prefix).order_by(KEYS.c.created_at.desc())).scalars().all()
+        found = [key for prefix in prefixes if (key := find_key(connection, prefix))]
+    database.dispose()
+    moments = ("created_at", "expires_at", "revoked_at")
+    return [
+        {
+            **{name: str(getattr(key, name)) for name in ("prefix", "front_end", "role")},
+            **{name: sorted(getattr(key, name)) for name in ("kinds", "sites")},
+            **{name: iso(moment) if (moment := getattr(key, name)) else None for name in moments},
+            "alive": key.alive(now),
+        }
+        for key in found
+    ]
