@@ -15,7 +15,7 @@ from hub.errors import ConflictError, IllegalTransitionError
 from hub.judgement import NOT_TAKEN
 from hub.lifecycle import FINAL, Event, State, advance
 from hub.model import FINAL_STATUSES, Effect
-from hub.routing import Await
+from hub.routing import Await, Deliver, Notify
 from hub.settlement import ROOM, Settled, settle
 from hub.tables import Decision, Delivery, Request, Revision
 from hub.tables import Event as EventTable
@@ -135,7 +135,7 @@ def _decide(book: Book, connection: Connection, wanted: Decide) -> int:
     if isinstance(step, Await) and not wanted.accepted and wanted.reason not in step.reasons:
         raise ConflictError(f"a refusal here gives one of these reasons: {', '.join(step.reasons)}")
     if wanted.data is not None:
-        _revise(book, connection, request, wanted.data, wanted.actor)
+        _revise(book, connection, request, wanted)
     decided = {
         "request": request.number,
         "step": request.awaiting,
@@ -154,19 +154,17 @@ def _cancel(book: Book, connection: Connection, wanted: Cancel) -> int:
     request = _request(connection, wanted.number)
     if request.status in FINAL_STATUSES:
         raise ConflictError("this request has ended")
-    rows = connection.execute(
-        select(DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.ever_uncertain).where(
-            DELIVERIES.c.request == wanted.number
-        )
-    ).all()
-    if any(row.ever_uncertain for row in rows):
+    route = book.definition(connection, request.version).route
+    business = [row for row in _deliveries(connection, wanted.number) if isinstance(route.named.get(row.step), Deliver)]
+    if any(row.ever_uncertain for row in business):
         raise ConflictError("a target may have taken it: verify first")
-    if any(row.state == State.DELIVERED for row in rows):
+    if any(row.state == State.DELIVERED for row in business):
         raise ConflictError("a target has taken part of it: finish it by hand instead")
-    for row in rows:
+    for row in business:
         if row.state not in FINAL:
             _move(book, connection, row, Event.CANCELLED)
-    connection.execute(update(REQUESTS).where(REQUESTS.c.number == wanted.number).values(cancelled=True, awaiting=""))
+    cancelled = update(REQUESTS).where(REQUESTS.c.number == wanted.number).values(cancelled=True, awaiting="")
+    connection.execute(cancelled)
     _audit(book, connection, wanted, (wanted.number, None), wanted.reason)
     return wanted.number
 
@@ -175,7 +173,7 @@ def _correct(book: Book, connection: Connection, wanted: Correct) -> int:
     request = _request(connection, wanted.number)
     if request.status in FINAL_STATUSES:
         raise ConflictError("this request has ended")
-    _revise(book, connection, request, wanted.data, wanted.actor)
+    _revise(book, connection, request, wanted)
     _audit(book, connection, wanted, (wanted.number, None))
     return wanted.number
 
@@ -185,15 +183,21 @@ def _retry(book: Book, connection: Connection, wanted: Retry) -> int:
     delivery = _delivery(connection, wanted.delivery)
     request = _request(connection, delivery.request)
     if wanted.data is not None:
-        _revise(book, connection, request, wanted.data, wanted.actor)
+        _revise(book, connection, request, wanted, retried=delivery.id)
     effect = book.effect(connection, request.version, delivery.mapping, delivery.target)
     perhaps_taken = delivery.ever_uncertain and not wanted.sure
     if perhaps_taken and effect is Effect.ONCE:
         raise UnsureError("the target may have it and cannot be asked: look there, then say that you are sure")
     if perhaps_taken and effect is Effect.LOOKUP:
-        _move(book, connection, delivery, Event.VERIFIED, if_absent="", questions=0, absences=0)
+        _move(book, connection, delivery, Event.VERIFIED, if_absent="", questions=0, absences=0, claims=0)
     else:
-        values = {"attempts": 0, "questions": 0, "ever_uncertain": perhaps_taken, "created_at": book.now()}
+        values = {
+            "attempts": 0,
+            "questions": 0,
+            "claims": 0,
+            "ever_uncertain": perhaps_taken,
+            "created_at": book.now(),
+        }
         _move(book, connection, delivery, Event.RETRIED, **values)
     note = "sure that it was not taken" if wanted.sure else ""
     _audit(book, connection, wanted, (delivery.request, delivery.id), note)
@@ -206,7 +210,9 @@ def _verify(book: Book, connection: Connection, wanted: Verify) -> int:
     if book.effect(connection, request.version, delivery.mapping, delivery.target) is not Effect.LOOKUP:
         raise UnsureError("this target cannot be asked")
     if_absent = delivery.code if delivery.state == State.PARKED and not delivery.ever_uncertain else NOT_TAKEN
-    _move(book, connection, delivery, Event.VERIFIED, if_absent=if_absent, absences=0, questions=0)
+    _move(
+        book, connection, delivery, Event.VERIFIED, if_absent=if_absent or NOT_TAKEN, absences=0, questions=0, claims=0
+    )
     _audit(book, connection, wanted, (delivery.request, delivery.id))
     return int(delivery.request)
 
@@ -245,6 +251,12 @@ def _delivery(connection: Connection, delivery: int) -> Row[Any]:
     return found
 
 
+def _deliveries(connection: Connection, number: int) -> Sequence[Any]:
+    columns = DELIVERIES.c
+    listed = select(columns.id, columns.step, columns.item, columns.state, columns.ever_uncertain)
+    return connection.execute(listed.where(columns.request == number)).all()
+
+
 def _move(book: Book, connection: Connection, delivery: Row[Any], event: Event, **values: Any) -> None:
     """Move a delivery along its lifecycle; raises IllegalTransitionError where the table has no such row."""
     now = book.now()
@@ -256,12 +268,29 @@ def _move(book: Book, connection: Connection, delivery: Row[Any], event: Event, 
     )
 
 
-def _revise(book: Book, connection: Connection, request: Row[Any], new: Mapping[str, Any], actor: str) -> None:
+def _revise(
+    book: Book, connection: Connection, request: Row[Any], wanted: Decide | Correct | Retry, retried: int = 0
+) -> None:
     """Put new data in a request's body and keep the old body; the caller has validated them."""
-    was = {"request": request.number, "body": request.body, "actor": actor, "at": book.now()}
+    old = orjson.loads(request.body)
+    new = {**old, "data": wanted.data}
+    _keep_items(book, connection, request, (old, new), retried)
+    was = {"request": request.number, "body": request.body, "actor": wanted.actor, "at": book.now()}
     connection.execute(REVISIONS.insert(), was)
-    body = orjson.dumps({**orjson.loads(request.body), "data": new}).decode()
+    body = orjson.dumps(new).decode()
     connection.execute(update(REQUESTS).where(REQUESTS.c.number == request.number).values(body=body))
+
+
+def _keep_items(book: Book, connection: Connection, request: Row[Any], bodies: tuple[Any, Any], retried: int) -> None:
+    """Refuse a correction that changes an item some target may know: another would be sent in its place."""
+    route = book.definition(connection, request.version).route
+    for row in _deliveries(connection, request.number):
+        step = route.named.get(row.step)
+        if row.state == State.QUEUED or row.id == retried or not isinstance(step, Deliver | Notify):
+            continue
+        before, after = (route.items(step, body) for body in bodies)
+        if before[row.item : row.item + 1] != after[row.item : row.item + 1]:
+            raise ConflictError("an item that was already sent may not change, nor move")
 
 
 def _audit(book: Book, connection: Connection, wanted: Act, about: tuple[int, int | None], note: str = "") -> None:

@@ -19,7 +19,7 @@ from hub.app import Hub
 from hub.errors import ConflictError, MappingError
 from hub.events import Staged
 from hub.gate import LARGEST_BODY, read_body, read_json, validate_data
-from hub.intake import KeyReusedError, ReferenceTakenError
+from hub.intake import FileTakenError, KeyReusedError, ReferenceTakenError
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
 from hub.rehearsal import rehearse
@@ -192,6 +192,10 @@ MEANINGS: Final[Mapping[type[Exception], Callable[[], Problem]]] = {
         ProblemType.REFERENCE_TAKEN,
         "Cette référence du portail désigne déjà une autre demande.",
         errors=[FieldError("/external_reference", "Référence du portail", "déjà employée")],
+    ),
+    FileTakenError: lambda: Problem(
+        ProblemType.INVALID,
+        errors=[FieldError("/attachments", "Pièces jointes", "une pièce jointe a servi entre-temps")],
     ),
     ConflictError: lambda: Problem(ProblemType.CONFLICT),
     MappingError: lambda: Problem(

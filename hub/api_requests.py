@@ -14,7 +14,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ScopeType
 
 from hub.access import Principal, blind
-from hub.acts import Cancel, Decide
+from hub.acts import Cancel, Correct, Decide
 from hub.api_door import (
     KNOWN,
     Decider,
@@ -67,6 +67,12 @@ class Withdrawal(Frozen):
     """Why a request is cancelled."""
 
     reason: Said = Field(title="Motif de l'annulation")
+
+
+class Correction(Frozen):
+    """The data that replace a request's own."""
+
+    data: dict[str, Any] = Field(title="Données corrigées")
 
 
 router = APIRouter(prefix="/v1/requests", tags=["Demandes"])
@@ -189,6 +195,23 @@ async def cancel(
     """Cancel a request that no target has, or may have, taken."""
     await find_request(hub, caller, number)
     await perform(hub, Cancel(number, withdrawal.reason, actor_of(caller)))
+    return await _show(hub, caller, number)
+
+
+@router.post(
+    "/{number}/correct",
+    summary="Corriger les données d'une demande",
+    description="Remplace les données d'une demande en cours ; les anciennes sont conservées. Ce qu'un logiciel a pu "
+    "recevoir ne change plus.",
+    responses=refusals(*STRICT_BODY, ProblemType.NOT_FOUND, ProblemType.CONFLICT),
+    openapi_extra=json_body(Correction, data={"objet": "Certificat d'adresse"}),
+)
+async def correct(
+    hub: Here, caller: Decider, number: Number, correction: Annotated[Correction, Depends(body_of(Correction))]
+) -> Detail:
+    """Replace the data of a request under way."""
+    check_correction(await find_request(hub, caller, number), correction.data)
+    await perform(hub, Correct(number, correction.data, actor_of(caller)))
     return await _show(hub, caller, number)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,9 @@ from hub.routing import Deliver, Notify
 from hub.settings import HOME, Settings, TargetSettings
 from hub.target import LiveTarget
 from hub.targets import Declared
+
+STEADY: Final = 60.0
+"""Seconds after which an engine that ran is one that runs: its earlier failures are forgotten."""
 
 RESTARTS: Final = 3
 """How often the engine is started again before the process ends, for its service manager to see."""
@@ -73,7 +77,9 @@ async def open_hub(settings: Settings, *, serve: bool = True) -> AsyncIterator[H
     secret = settings.secret()
     callbacks = {name: said.callback for name, said in settings.front_ends.items() if said.callback}
     operations = {name: target.operations for name, target in live.items()}
+    _check_callbacks(callbacks, live)
     ledger = Ledger(database, Book(catalogue, callbacks, operations))
+    await ledger.keep(catalogue)
     for target in live.values():
         await ledger.declare(Declared(target.name, target.connector_name, target.policy))
     announcer = Announcer()
@@ -138,6 +144,12 @@ def offered(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> dict[str, D
     return kinds
 
 
+def _check_callbacks(callbacks: Mapping[str, str], live: Mapping[str, LiveTarget]) -> None:
+    for front_end, target in callbacks.items():
+        if target not in live:
+            raise ConfigurationError("hub.yaml", f"front_ends.{front_end}.callback: no target is called {target!r}")
+
+
 def _check_step(folder: Path, step: Deliver | Notify, mapping: CompiledMapping, target: LiveTarget) -> None:
     if mapping.connector != target.connector_name:
         wanted = f"{step.using} writes for {mapping.connector}, the target {target.name} is a {target.connector_name}"
@@ -171,15 +183,21 @@ def attach_monitors(hub: Hub) -> None:
 
 
 async def supervise(run: Callable[[], Awaitable[None]], failed: asyncio.Event) -> None:
-    """Keep `run` running: start it again when it fails, a few times, then say that it cannot be."""
-    for wait in [*(2.0**count for count in range(RESTARTS)), None]:
+    """Keep `run` running: start it again when it fails, a few times in a row, then say that it cannot be."""
+    failures = 0
+    while failures <= RESTARTS:
+        began = time.monotonic()
         try:
             await run()
-        except Exception as error:  # noqa: BLE001  # the process's edge: whatever it was, nothing is lost in the ledger
-            log.error("engine failed", error=type(error).__name__, restart_in=wait)  # noqa: TRY400  # texts may hold data
-            if wait is None:
-                failed.set()
-                return
-            await asyncio.sleep(wait)
+        except Exception as error:  # noqa: BLE001  # the process's edge: nothing is lost, the ledger has it
+            failures = failures + 1 if time.monotonic() - began < STEADY else 1
+            log.error("engine failed", error=kind_of(error), failures=failures)  # noqa: TRY400  # texts may hold data
+            await asyncio.sleep(2.0 ** (failures - 1) if failures <= RESTARTS else 0)
         else:
             return
+    failed.set()
+
+
+def kind_of(error: BaseException) -> str:
+    """Name an error, or the first of a group, without its text."""
+    return kind_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else type(error).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection, select
 
@@ -39,7 +39,6 @@ class Book:
         """Front end → the target that calls it back."""
         self._operations = dict(operations or {})
         self._definitions = {definition.version: definition for definition in catalogue.kinds.values()}
-        self._stored: set[str] = set()
 
     def definition(self, connection: Connection, version: str) -> Definition:
         """Give the definition a request is pinned to; raises ConfigurationError when the ledger lost it."""
@@ -49,6 +48,14 @@ class Book:
                 raise ConfigurationError("the ledger", f"no definition has the version {version}")
             self._definitions[version] = Definition.compile(source)
         return self._definitions[version]
+
+    def can_read(self, connection: Connection, version: str) -> bool:
+        """Say whether a definition can still be compiled."""
+        try:
+            self.definition(connection, version)
+        except ConfigurationError:
+            return False
+        return True
 
     def effect(self, connection: Connection, version: str, mapping: str, target: str) -> Effect:
         """Say what a delivery does to its target; one whose operation is gone can only be left to a person."""
@@ -60,16 +67,14 @@ class Book:
         """Give a definition that `definition` has given before."""
         return self._definitions[version]
 
-    def keep(self, connection: Connection, version: str) -> None:
-        """Write a definition down before the first request is pinned to it."""
-        if version in self._stored:
-            return
-        definition = self._definitions[version]
-        row = {
-            "version": version,
-            "kind": definition.kind,
-            "source": definition.source,
-            "created_at": self.now(),
-        }
+
+def keep(book: Book, connection: Connection, catalogues: Sequence[Catalogue]) -> list[None]:
+    """Write down every definition that a request may be pinned to, before the first one is."""
+    rows = [
+        {"version": one.version, "kind": one.kind, "source": one.source, "created_at": book.now()}
+        for catalogue in catalogues
+        for one in catalogue.kinds.values()
+    ]
+    for row in rows:
         connection.execute(upsert(DEFINITIONS).on_conflict_do_nothing(), row)
-        self._stored.add(version)
+    return [None] * len(catalogues)

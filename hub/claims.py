@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -13,6 +13,8 @@ from hub.book import Book
 from hub.lifecycle import CLAIMABLE, FINAL, HELD, Event, State, advance
 from hub.model import Instant
 from hub.policy import Policy
+from hub.routing import INTEGRATION_ERROR
+from hub.settlement import settle
 from hub.statements import Prepared
 from hub.tables import READY, BreakerState, Delivery, Request, Target, among
 
@@ -22,6 +24,9 @@ TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # likewise
 
 GRACE: Final = timedelta(seconds=30)
 """A lease outlives the deadline of the call it covers by this much."""
+
+UNREADABLE: Final = "unreadable_definition"
+"""The code of a delivery whose request is pinned to a definition that can no longer be compiled."""
 
 POISON_CLAIMS: Final = 5
 """A delivery claimed this often without ever reaching its intent kills whoever maps it."""
@@ -69,6 +74,7 @@ class Held:
     id: int
     owner: str
     lease_until: int
+    fence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,11 @@ INTEND: Final = Prepared(
     )
 )
 
-UNDER_WAY: Final = frozenset(State) - FINAL - {State.PARKED}
+SOUND: Final = {"b_least": 0, "b_most": 0}
+SUSPECT: Final = {"b_least": 1, "b_most": 1_000_000, "b_limit": 1}
+"""What was claimed before and never reached its intent may be what killed its holder: it is claimed alone."""
+
+UNSETTLED: Final = frozenset(State) - FINAL - {State.PARKED}
 """The states of a call-back that the next one waits for: one that is parked holds nobody up."""
 
 BEFORE: Final[Any] = DELIVERIES.alias("before")
@@ -134,10 +144,11 @@ DUE: Final = (
     .where(
         DELIVERIES.c.target == bindparam("b_target"),
         text(among(READY)),
+        DELIVERIES.c.claims.between(bindparam("b_least"), bindparam("b_most")),
         DELIVERIES.c.next_at <= bindparam("b_now"),
         or_(
             DELIVERIES.c.follows.is_(None),
-            ~exists().where(and_(BEFORE.c.id == DELIVERIES.c.follows, text(f'"before".{among(UNDER_WAY)}'))),
+            ~exists().where(and_(BEFORE.c.id == DELIVERIES.c.follows, text(f'"before".{among(UNSETTLED)}'))),
         ),
     )
     .order_by(DELIVERIES.c.next_at, DELIVERIES.c.id)
@@ -178,17 +189,21 @@ BODIES: Final = Prepared(
 def held(connection: Connection, me: str, now: int) -> list[Held]:
     """List the deliveries in hands that may be gone: another owner's, or with a lease that is over."""
     columns = DELIVERIES.c
-    statement = select(columns.id, columns.owner, columns.lease_until).where(
+    statement = select(columns.id, columns.owner, columns.lease_until, columns.fence).where(
         text(among(HELD)), or_(columns.owner != me, columns.lease_until < now)
     )
     return [Held(*row) for row in connection.execute(statement)]
 
 
-def look(book: Book, connection: Connection, deliveries: Sequence[int]) -> list[Claim]:
-    """See held deliveries as their holder saw them, to judge in its place."""
+def look(book: Book, connection: Connection, batches: Sequence[Sequence[Held]]) -> list[list[Claim]]:
+    """See held deliveries as their holder saw them, to judge in its place; not those that moved meanwhile."""
+    return [_look(book, connection, {held.id: held.fence for held in gone}) for gone in batches]
+
+
+def _look(book: Book, connection: Connection, fences: Mapping[int, int]) -> list[Claim]:
     columns = [DELIVERIES.c[name] for name in Claim._fields if name in DELIVERIES.c]
-    rows = connection.execute(select(*columns).where(DELIVERIES.c.id.in_(deliveries), text(among(HELD)))).all()
-    return _with_requests(book, connection, rows)
+    rows = connection.execute(select(*columns).where(DELIVERIES.c.id.in_(fences), text(among(HELD)))).all()
+    return _with_requests(book, connection, [row for row in rows if row.fence == fences[row.id]])
 
 
 def _claim(book: Book, connection: Connection, order: Order) -> Taken:
@@ -199,24 +214,25 @@ def _claim(book: Book, connection: Connection, order: Order) -> Taken:
     limit = min(order.limit, _free(connection, target, order.policy, now))
     if limit <= 0:
         return Taken(more=True)
-    taken = TAKE.rows(
-        connection,
-        {
-            "b_target": order.target,
-            "b_now": now,
-            "b_limit": limit,
-            "b_owner": order.owner,
-            "b_lease": now + milliseconds(order.policy.deadline + GRACE),
-        },
-    )
+    values = {
+        "b_target": order.target,
+        "b_now": now,
+        "b_owner": order.owner,
+        "b_lease": now + milliseconds(order.policy.deadline + GRACE),
+    }
+    taken = TAKE.rows(connection, {**values, **SUSPECT}) or TAKE.rows(connection, {**values, **SOUND, "b_limit": limit})
     if taken:
         _charge(connection, target, order.policy, now, len(taken))
-    return Taken(_with_requests(book, connection, taken), more=len(taken) == limit)
+    return Taken(
+        _with_requests(book, connection, taken), more=len(taken) == limit or any(row.claims > 1 for row in taken)
+    )
 
 
 def _is_shut(target: Row[Any], policy: Policy, now: int) -> bool:
     """Say whether a person, the hour or the breaker keeps the target from being spoken to."""
-    cooling = target.breaker != BreakerState.CLOSED and now < target.opened_at + milliseconds(policy.breaker_cooldown)
+    cooling = target.breaker != BreakerState.CLOSED and 0 <= now - target.opened_at < milliseconds(
+        policy.breaker_cooldown
+    )
     return bool(target.paused) or cooling or policy.opening(Instant(now)) > now
 
 
@@ -233,7 +249,7 @@ def _free(connection: Connection, target: Row[Any], policy: Policy, now: int) ->
 
 def _tokens(target: Row[Any], rate: float, now: int) -> float:
     """Fill the bucket: `rate` tokens a second, at most one second's worth, at least room for one."""
-    filled = target.tokens + rate * (now - target.tokens_at) / 1000
+    filled = target.tokens + rate * max(0, now - target.tokens_at) / 1000
     return float(min(filled, max(rate, 1.0)))
 
 
@@ -248,13 +264,20 @@ def _charge(connection: Connection, target: Row[Any], policy: Policy, now: int, 
         connection.execute(update(TARGETS).where(TARGETS.c.name == target.name).values(**values))
 
 
-def _with_requests(book: Book, connection: Connection, taken: Sequence[Row[Any]]) -> list[Claim]:
+def _with_requests(book: Book, connection: Connection, taken: Sequence[Any]) -> list[Claim]:
+    """Put deliveries and their requests together; those whose definition is unreadable wait for a person."""
     if not taken:
         return []
     requests = {row.number: row for row in BODIES.among(connection, {row.request for row in taken})}
-    for version in {row.version for row in requests.values()}:
-        book.definition(connection, version)
-    return [_as_claim(row, requests[row.request]) for row in taken]
+    unreadable = {
+        version for version in {row.version for row in requests.values()} if not book.can_read(connection, version)
+    }
+    lost = [row.id for row in taken if requests[row.request].version in unreadable]
+    if lost:
+        parked = {"state": State.PARKED, "code": UNREADABLE, "stage": INTEGRATION_ERROR}
+        connection.execute(update(DELIVERIES).where(DELIVERIES.c.id.in_(lost)).values(**parked))
+        settle(connection, book, {row.request for row in taken if row.id in lost})
+    return [_as_claim(row, requests[row.request]) for row in taken if row.id not in lost]
 
 
 def _as_claim(row: Row[Any], request: Row[Any]) -> Claim:

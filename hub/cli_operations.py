@@ -33,12 +33,12 @@ OF_AUDIT: Final = ("at", "kind", "actor", "delivery", "stage", "status", "note")
 OF_TARGET: Final = (
     "name",
     "connector",
-    "paused",
-    "paused_reason",
     "breaker",
     "backlog",
     "oldest_at",
     "last_success_at",
+    "paused",
+    "paused_reason",
 )
 
 Key = Annotated[str, typer.Argument(help="The delivery's key: 167046020-1.")]

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import alembic.command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from hub.errors import ConfigurationError
 
@@ -19,11 +20,15 @@ PRAGMAS: Final = {
 }
 
 
+LASTING: Final = frozenset({"SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_SCHEMA", "SQLITE_MISMATCH"})
+"""What SQLite calls the failures that are still there after a wait: a table that is missing, a damaged file."""
+
+
 def open_database(url: str) -> Engine:
     """Open the ledger; raises ConfigurationError when its commits would not be durable."""
     place = make_url(url)
     if place.get_backend_name() != "sqlite":
-        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        raise ConfigurationError(place.render_as_string(), "a SQLite file: PostgreSQL comes with the distributed mode")
     if not place.database or place.database == ":memory:":
         raise ConfigurationError(url, "the ledger needs a file: memory loses what was accepted")
     Path(place.database).parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +43,12 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def will_pass(error: SQLAlchemyError) -> bool:
+    """Tell a failure that time or a person may mend (disk full, locked, unreachable) from one that restarting shows."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorname", "") not in LASTING
+
+
 def upgrade(engine: Engine) -> None:
     """Bring the database's tables to this version of the hub."""
     config = Config()
@@ -45,12 +56,6 @@ def upgrade(engine: Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "head")
-
-
-def is_ready(engine: Engine) -> bool:
-    """Say whether the database answers."""
-    with engine.connect() as connection:
-        return bool(connection.execute(text("SELECT 1")).scalar() == 1)
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -22,6 +22,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from hub import claims, targets
 from hub.claims import GRACE, POISON_CLAIMS, Claim, Intent, Order, milliseconds
 from hub.connector import Deadline, Exchange, File, Outbound, Receipt
+from hub.database import will_pass
 from hub.errors import DeliveryError, MappingError, UncertainError
 from hub.events import Announcer, Attempted, Staged, Swept
 from hub.judgement import Case, Ruling, judge_asking, judge_sending
@@ -30,10 +31,10 @@ from hub.lifecycle import Event, State
 from hub.manifest import Operation
 from hub.model import Effect, Instant
 from hub.owner import Owner
-from hub.records import Outcome, Recorded
+from hub.records import STOPPED, Outcome, Recorded
 from hub.routing import CALLBACK, Deliver, Notify, Route
 from hub.settlement import key_of
-from hub.target import LiveTarget
+from hub.target import LiveTarget, absent
 
 FRESH_FOR: Final = 2.0
 """Seconds after the intent within which the first byte must leave: a process that was frozen does not send."""
@@ -56,7 +57,7 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Prepared:
+class Parcel:
     """A claim with its message written, ready to be sent or asked about."""
 
     claim: Claim
@@ -109,22 +110,40 @@ class Engine:
             self._woken.set()
 
     async def run(self) -> None:
-        """Serve until `stop`; both loops are restarted by the supervisor when they fail."""
-        await asyncio.gather(self._serve(), self._sweep())
+        """Serve until `stop`; a ledger that fails for a while is waited for."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._again_and_again(self._serve))
+            loops.create_task(self._again_and_again(self._sweep))
 
     async def stop(self, grace: timedelta = timedelta(seconds=30)) -> None:
         """Take nothing more in hand, and let what is under way end."""
         self._stopping = True
         self._woken.set()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+        until = time.monotonic() + grace.total_seconds()
+        while self._tasks and time.monotonic() < until:
+            await asyncio.wait(self._tasks, timeout=until - time.monotonic())
+
+    async def _again_and_again(self, turn: Callable[[], Awaitable[None]]) -> None:
+        while not self._stopping:
+            try:
+                await turn()
+            except SQLAlchemyError as error:
+                if not will_pass(error):
+                    raise
+                log.warning("the ledger fails", error=type(error).__name__)
+                await asyncio.sleep(self._sweep_every)
+                self._woken.set()
 
     async def _serve(self) -> None:
-        while not self._stopping:
-            await self._woken.wait()
-            self._woken.clear()
-            hot, self._hot = self._hot, set()
+        """Claim for every target that has work, once some has."""
+        await self._woken.wait()
+        self._woken.clear()
+        hot, self._hot = self._hot, set()
+        try:
             await asyncio.gather(*(self._take(self._live[name]) for name in sorted(hot)))
+        except SQLAlchemyError:
+            self._hot |= hot
+            raise
 
     async def _take(self, target: LiveTarget) -> None:
         """Claim what the target may be given, and set to work on it."""
@@ -137,10 +156,13 @@ class Engine:
             self._in_hand |= {claim.id for claim in taken.claims}
             self._spawn(self._work(target, taken.claims))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], delivery: int | None = None) -> None:
+        """Set to work; however the work on a delivery ends, it is in hand no more."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if delivery is not None:
+            task.add_done_callback(lambda _: self._in_hand.discard(delivery))
 
     async def _work(self, target: LiveTarget, taken: Sequence[Claim]) -> None:
         """Work on a batch; should that fail before all of it is under way, leases bring back what is not."""
@@ -150,12 +172,15 @@ class Engine:
             self._in_hand -= {claim.id for claim in taken}
             raise
 
-    async def _carry(self, target: LiveTarget, prepared: Sequence[Prepared]) -> None:
+    async def _carry(self, target: LiveTarget, prepared: Sequence[Parcel]) -> None:
         """Commit the intent of a batch in one go, then send and ask all of it at once."""
+        if self._stopping:
+            await asyncio.gather(*(self._release(target, one, STOPPED) for one in prepared))
+            return
         sends = [one for one in prepared if one.claim.state is State.CLAIMED]
         for one in prepared:
             if one.claim.state is State.ASKING:
-                self._spawn(self._ask(target, one))
+                self._spawn(self._ask(target, one), one.claim.id)
         if not sends:
             return
         now, began = self._ledger.book.now(), time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -164,17 +189,17 @@ class Engine:
         for one, deadline, mine in zip(sends, deadlines, ours, strict=True):
             if mine:
                 one.claim = one.claim._replace(state=State.SENDING, sent_at=now)
-                self._spawn(self._send(target, one, deadline, began))
+                self._spawn(self._send(target, one, deadline, began), one.claim.id)
             else:
                 self._in_hand.discard(one.claim.id)
 
-    def _within(self, target: LiveTarget, one: Prepared) -> timedelta:
+    def _within(self, target: LiveTarget, one: Parcel) -> timedelta:
         return one.operation.deadline or target.policy.deadline
 
-    def _intent(self, target: LiveTarget, one: Prepared, now: int) -> Intent:
+    def _intent(self, target: LiveTarget, one: Parcel, now: int) -> Intent:
         return Intent(one.claim.id, one.claim.fence, now, now + milliseconds(self._within(target, one) + GRACE))
 
-    async def _prepare(self, target: LiveTarget, taken: Sequence[Claim]) -> list[Prepared]:
+    async def _prepare(self, target: LiveTarget, taken: Sequence[Claim]) -> list[Parcel]:
         """Write every message of a batch, in a thread when there is much to read, and find its files."""
         if sum(len(claim.body) for claim in taken) < MUCH:
             written = [self._write(target, claim) for claim in taken]
@@ -182,14 +207,18 @@ class Engine:
             written = await asyncio.to_thread(lambda: [self._write(target, claim) for claim in taken])
         prepared = []
         for claim, result in zip(taken, written, strict=True):
-            if isinstance(result, Prepared):
+            if isinstance(result, Parcel):
                 result.files = await self._files(result.file_ids)
-                prepared.append(result)
+                if len(result.files) == len(result.file_ids):
+                    prepared.append(result)
+                else:
+                    ruling = Ruling(Event.GIVEN_UP, "file_missing", uncertain=claim.ever_uncertain)
+                    self._spawn(self._give_up(target, claim, ruling), claim.id)
             else:
-                self._spawn(self._give_up(target, claim, result))
+                self._spawn(self._give_up(target, claim, result), claim.id)
         return prepared
 
-    def _write(self, target: LiveTarget, claim: Claim) -> Prepared | Ruling:
+    def _write(self, target: LiveTarget, claim: Claim) -> Parcel | Ruling:
         """Write one message; a mapping that fails, or a payload that keeps killing, goes to a person."""
         if claim.claims > POISON_CLAIMS:
             return Ruling(Event.GIVEN_UP, "poison", uncertain=claim.ever_uncertain)
@@ -202,11 +231,13 @@ class Engine:
         try:
             bindings = bindings_of(claim, definition.route, document)
             body, file_ids = mapping.write(document, bindings), mapping.attachments(document, bindings)
-        except MappingError:
+        except Exception as error:  # noqa: BLE001  # whatever a payload does to its mapping is that delivery's alone
+            if not isinstance(error, MappingError):
+                log.error("mapping failed", mapping=claim.mapping, error=type(error).__name__)  # noqa: TRY400  # as below
             return Ruling(Event.GIVEN_UP, "mapping", uncertain=claim.ever_uncertain)
-        return Prepared(claim, operation, mapping.operation, body, file_ids)
+        return Parcel(claim, operation, mapping.operation, body, file_ids)
 
-    async def _send(self, target: LiveTarget, one: Prepared, deadline: Deadline, began: float) -> None:
+    async def _send(self, target: LiveTarget, one: Parcel, deadline: Deadline, began: float) -> None:
         """Send one message, unless this process was frozen since its intent: then nothing was sent, and we know it."""
         message = self._message(one, deadline)
         trial = Trial(self._ledger.book.now(), message.exchange)
@@ -219,7 +250,7 @@ class Engine:
         ruling = judge_sending(self._case(target, one), answer or UncertainError("no_receipt"))
         await self._record(target, one, ruling, trial)
 
-    async def _ask(self, target: LiveTarget, one: Prepared) -> None:
+    async def _ask(self, target: LiveTarget, one: Parcel) -> None:
         """Ask the target whether it has one delivery."""
         deadline = Deadline(self._within(target, one))
         message = self._message(one, deadline)
@@ -237,22 +268,26 @@ class Engine:
             return error
         except TimeoutError:
             return UncertainError("timeout")
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            return UncertainError("connector_bug")
         except Exception as error:  # noqa: BLE001  # the worker's edge: a connector's bug must not stop the engine
             log.error("connector failed", error=type(error).__name__)  # noqa: TRY400  # its text may hold what was sent
             return UncertainError("connector_bug")
 
-    def _message(self, one: Prepared, deadline: Deadline) -> Outbound:
+    def _message(self, one: Parcel, deadline: Deadline) -> Outbound:
         return Outbound(key_of(one.claim.id), one.name, one.body, deadline, one.files)
 
-    def _case(self, target: LiveTarget, one: Prepared) -> Case:
+    def _case(self, target: LiveTarget, one: Parcel) -> Case:
         return Case(one.claim, one.operation, target.policy, Instant(self._ledger.book.now()))
 
     async def _give_up(self, target: LiveTarget, claim: Claim, ruling: Ruling) -> None:
-        one = Prepared(claim, NOTHING_DONE, claim.mapping, b"")
+        one = Parcel(claim, NOTHING_DONE, claim.mapping, b"")
         await self._record(target, one, ruling, Trial(self._ledger.book.now(), counts=False))
 
-    async def _record(self, target: LiveTarget, one: Prepared, ruling: Ruling, trial: Trial) -> None:
-        """Write down what came of a claim, for as long as it takes: only this process knows it."""
+    async def _record(self, target: LiveTarget, one: Parcel, ruling: Ruling, trial: Trial) -> None:
+        """Write down what came of a claim, stubbornly: only this process knows it."""
         if ruling.event in {Event.GIVEN_UP, Event.REFUSED}:
             ruling = ruling._replace(stage=target.stage_of(ruling.code, ruling.stage))
         seconds = time.perf_counter() - trial.began
@@ -262,8 +297,6 @@ class Engine:
             recorded = await self._ledger.record(outcome)
         except SQLAlchemyError:
             recorded = await STUBBORNLY(self._ledger.record, outcome)
-        finally:
-            self._in_hand.discard(one.claim.id)
         asked = one.claim.state is State.ASKING
         self._announce(Attempted(target.name, one.name, asked, ruling.event, ruling.code, seconds, recorded.late))
         self._after(target, recorded, ruling, one.claim.step)
@@ -281,16 +314,15 @@ class Engine:
 
     async def _sweep(self) -> None:
         """Find what nobody announced: due retries, and claims whose owner died or overran its lease."""
-        while not self._stopping:
-            now = self._ledger.book.now()
-            self.wake(await self._ledger.read(targets.due, now))
-            held = await self._ledger.read(claims.held, self._owner.name, now)
-            gone = [one.id for one in held if self._is_gone(one, now)]
-            if gone:
-                for claim in await self._ledger.read(self._look, gone):
-                    await self._take_back(claim)
-            self.last_tick = time.monotonic()
-            await asyncio.sleep(self._sweep_every)
+        now = self._ledger.book.now()
+        self.wake(await self._ledger.read(targets.due, now))
+        held = await self._ledger.read(claims.held, self._owner.name, now)
+        gone = [one for one in held if self._is_gone(one, now)]
+        if gone:
+            for claim in await self._ledger.write(self._look, gone):
+                await self._take_back(claim)
+        self.last_tick = time.monotonic()
+        await asyncio.sleep(self._sweep_every)
 
     def _is_gone(self, held: claims.Held, now: int) -> bool:
         """Say whether nobody works on it: its owner is dead, or it is ours and forgotten."""
@@ -300,28 +332,22 @@ class Engine:
 
     async def _take_back(self, claim: Claim) -> None:
         """Put a dead owner's delivery where it belongs: never back in the queue once its intent was committed."""
-        target = self._live.get(claim.target)
-        if target is None:
-            return
-        mapping = self._ledger.book.known(claim.version).mappings[claim.mapping]
-        operation = target.operations.get(mapping.operation, NOTHING_DONE)
-        one = Prepared(claim, operation, mapping.operation, b"")
-        if claim.state is State.SENDING:
-            ruling = judge_sending(self._case(target, one), UncertainError("owner_lost"))
-            ruling = ruling._replace(well=True)
-        else:
-            ruling = Ruling(
-                Event.RELEASED,
-                "owner_lost",
-                claim.stage,
-                self._ledger.book.now(),
-                uncertain=claim.ever_uncertain,
-                if_absent=claim.if_absent,
-            )
+        target = self._live.get(claim.target) or absent(claim.target)
+        name = self._ledger.book.known(claim.version).mappings[claim.mapping].operation
+        one = Parcel(claim, target.operations.get(name, NOTHING_DONE), name, b"")
         self._announce(Swept(target.name))
-        sent = claim.state is State.SENDING
-        trial = Trial(self._ledger.book.now(), Exchange() if sent else None, counts=sent)
-        await self._record(target, one, ruling, trial)
+        if claim.state is not State.SENDING:
+            await self._release(target, one, "owner_lost")
+            return
+        ruling = judge_sending(self._case(target, one), UncertainError("owner_lost"))
+        await self._record(target, one, ruling._replace(well=True), Trial(self._ledger.book.now(), Exchange()))
+
+    async def _release(self, target: LiveTarget, one: Parcel, code: str) -> None:
+        """Put back a delivery that nothing was done about."""
+        claim, now = one.claim, self._ledger.book.now()
+        ruling = Ruling(Event.RELEASED, code, claim.stage, now, "", claim.ever_uncertain, claim.if_absent)
+        await self._record(target, one, ruling, Trial(now, counts=False))
+        self._in_hand.discard(claim.id)
 
 
 def bindings_of(claim: Claim, route: Route, document: Mapping[str, Any]) -> dict[str, Any]:

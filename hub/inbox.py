@@ -15,7 +15,7 @@ from hub.catalogue import Catalogue, Definition
 from hub.errors import MappingError
 from hub.events import Accepted, Announcer
 from hub.gate import validate_data, validate_envelope
-from hub.intake import Acceptance, Arrival
+from hub.intake import Acceptance, Arrival, replayed
 from hub.ledger import Ledger
 from hub.model import Submission
 from hub.policy import PARIS
@@ -56,6 +56,10 @@ class Inbox:
         allow(principal, submission.kind, submission.site)
         validate_data(definition.validator, definition.schema, raw["data"])
         if submission.attachments:
+            said_before = await self._ledger.read(replayed, principal.front_end, key, fingerprint(raw))
+            if said_before is not None:
+                self._announce(Accepted(submission.kind, replayed=True))
+                return said_before
             await self._check_attachments(principal, submission.attachments)
         arrival = await self._arrival(principal, key, raw, submission, definition)
         acceptance = await self._ledger.accept(arrival)

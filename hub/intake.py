@@ -6,9 +6,8 @@ from collections import Counter as Count
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
-from hub.book import Book
 from hub.errors import ConflictError
 from hub.routing import Progress
 from hub.settlement import NEW_DELIVERIES, delivery_rows
@@ -44,6 +43,10 @@ class KeyReusedError(ConflictError):
 
 class ReferenceTakenError(ConflictError):
     """The front end's reference names another request already."""
+
+
+class FileTakenError(ConflictError):
+    """A file it names became another request's while it was on its way."""
 
 
 class Arrival(NamedTuple):
@@ -93,14 +96,32 @@ def take_numbers(connection: Connection, blocks: Sequence[int]) -> list[range]:
     return handed
 
 
-def accept(book: Book, connection: Connection, arrivals: Sequence[Arrival]) -> list[Acceptance | ConflictError]:
+def accept(connection: Connection, arrivals: Sequence[Arrival]) -> list[Acceptance | ConflictError]:
     """Write down a batch of arrivals; a repeated one is answered as the first time, a contradiction refused."""
-    for version in {arrival.version for arrival in arrivals}:
-        book.keep(connection, version)
     new = _insert(connection, [_request_row(arrival) for arrival in arrivals])
-    fresh = [arrival for arrival in arrivals if arrival.number in new]
-    _follow_up(connection, fresh)
-    return [_acceptance(arrival) if arrival.number in new else _already(connection, arrival) for arrival in arrivals]
+    robbed = {arrival.number for arrival in arrivals if arrival.number in new and not _bind(connection, arrival)}
+    _follow_up(connection, [arrival for arrival in arrivals if arrival.number in new - robbed])
+    return [_answer(connection, arrival, new, robbed) for arrival in arrivals]
+
+
+def _answer(connection: Connection, arrival: Arrival, new: set[int], robbed: set[int]) -> Acceptance | ConflictError:
+    if arrival.number in robbed:
+        return FileTakenError("an attachment was taken by another request")
+    return _acceptance(arrival) if arrival.number in new else _already(connection, arrival)
+
+
+def _bind(connection: Connection, arrival: Arrival) -> bool:
+    """Give a new request its files; when another took one meanwhile, nothing is left of the request."""
+    if not arrival.attachments:
+        return True
+    free = ATTACHMENTS.c.id.in_(arrival.attachments), ATTACHMENTS.c.request.is_(None)
+    mine = connection.execute(update(ATTACHMENTS).where(*free).values(request=arrival.number))
+    if mine.rowcount == len(set(arrival.attachments)):
+        return True
+    bound = ATTACHMENTS.c.request == arrival.number
+    connection.execute(update(ATTACHMENTS).where(bound).values(request=None))
+    connection.execute(delete(REQUESTS).where(REQUESTS.c.number == arrival.number))
+    return False
 
 
 def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[int]:
@@ -119,11 +140,6 @@ def _follow_up(connection: Connection, fresh: Sequence[Arrival]) -> None:
     ]
     if deliveries:
         NEW_DELIVERIES.run(connection, deliveries)
-    for arrival in fresh:
-        if arrival.attachments:
-            connection.execute(
-                update(ATTACHMENTS).where(ATTACHMENTS.c.id.in_(arrival.attachments)).values(request=arrival.number)
-            )
     counts = Count(arrival.kind for arrival in fresh)
     if counts:
         ADD.run(connection, [{"kind": kind, "accepted": count} for kind, count in counts.items()])
@@ -163,11 +179,11 @@ def _acceptance(arrival: Arrival) -> Acceptance:
 def _already(connection: Connection, arrival: Arrival) -> Acceptance | ConflictError:
     """Answer a request whose key or reference the ledger knows."""
     same_key = REQUESTS.c.idempotency_key == arrival.idempotency_key
-    same_reference = REQUESTS.c.external_reference == arrival.external_reference
+    known = [same_key]
+    if arrival.external_reference is not None:
+        known.append(REQUESTS.c.external_reference == arrival.external_reference)
     found = connection.execute(
-        select(REQUESTS)
-        .where(REQUESTS.c.front_end == arrival.front_end, or_(same_key, same_reference))
-        .order_by(same_key.desc())
+        select(REQUESTS).where(REQUESTS.c.front_end == arrival.front_end, or_(*known)).order_by(same_key.desc())
     ).first()
     if found is None:
         return ConflictError("the number was taken")
@@ -176,3 +192,13 @@ def _already(connection: Connection, arrival: Arrival) -> Acceptance | ConflictE
     if found.idempotency_key == arrival.idempotency_key:
         return KeyReusedError("this Idempotency-Key came before with another request")
     return ReferenceTakenError("this external_reference names another request")
+
+
+def replayed(connection: Connection, front_end: str, key: str, fingerprint: str) -> Acceptance | None:
+    """Find what the same submission was answered before."""
+    columns = REQUESTS.c
+    same = columns.front_end == front_end, columns.idempotency_key == key, columns.fingerprint == fingerprint
+    found = connection.execute(select(REQUESTS).where(*same)).first()
+    if found is None:
+        return None
+    return Acceptance(found.number, found.status, found.stage, found.received_at, replayed=True)

@@ -12,7 +12,7 @@ from hub.errors import DeliveryError, HubError, MappingError, RefusedError, Tran
 from hub.lifecycle import Event
 from hub.manifest import Operation
 from hub.model import Effect, Instant
-from hub.policy import Policy, later
+from hub.policy import LONGEST_RETRY_AFTER, Policy, later
 
 NOT_TAKEN: Final = "not_taken"
 """The code of a delivery a person had verified, and that the target does not have."""
@@ -47,6 +47,17 @@ class Case(NamedTuple):
         return self.policy.opening(later(self.now, wait))
 
     @property
+    def settled(self) -> Instant:
+        """When the last call is over, whatever became of it, and the target shows what it took."""
+        over = later(Instant(self.claim.sent_at or self.now), self.deadline)
+        return later(over, self.operation.visible_after)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the delivery has been waited for longer than the policy's patience."""
+        return self.now - self.claim.created_at > self.policy.patience.total_seconds() * 1000
+
+    @property
     def deadline(self) -> timedelta:
         """How long one call may take."""
         return self.operation.deadline or self.policy.deadline
@@ -79,26 +90,30 @@ def judge_asking(case: Case, answer: Receipt | DeliveryError | None) -> Ruling:
         case _ if case.now - case.claim.sent_at > case.policy.uncertain_max_age.total_seconds() * 1000:
             return Ruling(Event.GIVEN_UP, answer.code, answer.stage, uncertain=True, well=False)
         case _:
-            wait = max(case.policy.ask_again(case.claim.questions), answer.retry_after or timedelta())
-            return Ruling(
-                Event.UNANSWERED,
-                answer.code,
-                case.claim.stage,
-                case.after(wait),
-                uncertain=True,
-                if_absent=case.claim.if_absent,
-                well=False,
-            )
+            asked_for = min(answer.retry_after or timedelta(), LONGEST_RETRY_AFTER)
+            wait = max(case.policy.ask_again(case.claim.questions), asked_for)
+            return _ask_later(case, answer.code, case.after(wait))._replace(well=False)
 
 
 def _absent(case: Case) -> Ruling:
-    """Believe "absent" only when it is said twice, `visible_after` apart: read replicas lie."""
+    """Believe "absent" only once the call is over for good, and twice, `visible_after` apart: replicas lie."""
+    settled = case.settled
+    if case.now < settled:
+        return _ask_later(case, "absent", settled)
     if case.claim.absences == 0:
-        wait = case.after(case.operation.visible_after)
-        return Ruling(Event.ABSENT, "absent", case.claim.stage, wait, uncertain=True, if_absent=case.claim.if_absent)
+        again = _ask_later(case, "absent", case.after(case.operation.visible_after))
+        return again._replace(event=Event.ABSENT)
     if case.claim.if_absent:
         return Ruling(Event.REFUSED, case.claim.if_absent, case.claim.stage)
+    if case.claim.attempts >= case.policy.attempts or case.is_late:
+        return Ruling(Event.GIVEN_UP, NOT_TAKEN)
     return Ruling(Event.ABSENT_AGAIN, "absent", next_at=case.now)
+
+
+def _ask_later(case: Case, code: str, at: Instant) -> Ruling:
+    """Leave the question open until `at`, whatever else is known of the delivery."""
+    claim = case.claim
+    return Ruling(Event.UNANSWERED, code, claim.stage, at, uncertain=True, if_absent=claim.if_absent)
 
 
 def _try_later(case: Case, error: DeliveryError) -> Ruling:
@@ -106,8 +121,7 @@ def _try_later(case: Case, error: DeliveryError) -> Ruling:
     claim, policy = case.claim, case.policy
     tried = claim.attempts + 1
     uncertain = claim.ever_uncertain or isinstance(error, UncertainError)
-    waited = case.now - claim.created_at
-    if tried >= policy.attempts or waited > policy.patience.total_seconds() * 1000:
+    if tried >= policy.attempts or (claim.attempts and case.is_late):
         return Ruling(Event.GIVEN_UP, error.code, error.stage, uncertain=uncertain, well=False)
     at = case.after(policy.wait_before(tried, error.retry_after))
     return Ruling(Event.DEFERRED, error.code, error.stage, at, uncertain=uncertain, well=False)
@@ -126,8 +140,7 @@ def _refused(case: Case, error: RefusedError) -> Ruling:
 def _ask_first(case: Case, error: HubError) -> Ruling:
     """Ask once the call's deadline is over for good and the target shows what it took."""
     code, stage = (error.code, error.stage) if isinstance(error, DeliveryError) else ("unknown", "")
-    over = later(Instant(case.claim.sent_at or case.now), case.deadline)
-    at = case.policy.opening(later(Instant(max(case.now, over)), case.operation.visible_after))
+    at = case.policy.opening(Instant(max(case.settled, later(case.now, case.operation.visible_after))))
     return Ruling(Event.LOST, code, stage, at, uncertain=True, well=False)
 
 

@@ -10,8 +10,10 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 
 from hub import acts, claims, intake, records, targets
+from hub import book as book_module
 from hub.acts import Act, Done
 from hub.book import Book
+from hub.catalogue import Catalogue
 from hub.claims import Intent, Order, Taken
 from hub.errors import HubError
 from hub.intake import Acceptance, Arrival
@@ -21,9 +23,9 @@ from hub.writer import Writer
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
-Accepting = Callable[[Connection, Sequence[Arrival]], Sequence[Acceptance | HubError]]
 Acting = Callable[[Connection, Sequence[Act]], Sequence[Done | HubError]]
 
+Keeping = Callable[[Connection, Sequence[Catalogue]], Sequence[None]]
 Switching = Callable[[Connection, Sequence[targets.Switch]], Sequence[bool]]
 
 BLOCK: Final = 500
@@ -36,11 +38,11 @@ class Ledger:
     def __init__(self, engine: Engine, book: Book) -> None:
         self.engine, self.book = engine, book
         self._writer = Writer(engine)
-        self._accept: Accepting = partial(intake.accept, book)
         self._claim = partial(claims.claim, book)
         self._record = partial(records.record, book)
         self._act: Acting = partial(acts.act, book)
         self._switch: Switching = partial(targets.switch, book)
+        self._keep: Keeping = partial(book_module.keep, book)
         self._numbers = range(0)
         self._refill = asyncio.Lock()
 
@@ -55,7 +57,7 @@ class Ledger:
 
     async def accept(self, arrival: Arrival) -> Acceptance:
         """Write a request down; raises KeyReusedError or ReferenceTakenError."""
-        return await self._writer.run(self._accept, arrival)
+        return await self._writer.run(intake.accept, arrival)
 
     async def claim(self, order: Order) -> Taken:
         """Take due deliveries of one target in hand."""
@@ -72,6 +74,10 @@ class Ledger:
     async def act(self, act: Act) -> Done:
         """Do what a person asked; raises ConflictError when it no longer applies."""
         return await self._writer.run(self._act, act)
+
+    async def keep(self, catalogue: Catalogue) -> None:
+        """Write down every definition of a catalogue."""
+        await self._writer.run(self._keep, catalogue)
 
     async def switch(self, wanted: targets.Switch) -> bool:
         """Pause or resume a target; False when there is none of that name."""

@@ -78,6 +78,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         (State.WAITING, Event.RETRIED): State.QUEUED,
         (State.PARKED, Event.VERIFIED): State.UNCERTAIN,
         (State.UNCERTAIN, Event.VERIFIED): State.UNCERTAIN,
+        (State.QUEUED, Event.FINALIZED): State.FINALIZED,
         (State.PARKED, Event.FINALIZED): State.FINALIZED,
         (State.WAITING, Event.FINALIZED): State.FINALIZED,
         (State.UNCERTAIN, Event.FINALIZED): State.FINALIZED,

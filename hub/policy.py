@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, time, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hub.model import Duration, Frozen, Instant
 
@@ -23,7 +23,14 @@ class Hours(Frozen):
 
     opens: time
     closes: time
-    days: tuple[Day, ...] = DAYS
+    days: Annotated[tuple[Day, ...], Field(min_length=1)] = DAYS
+
+    @model_validator(mode="after")
+    def the_day_has_hours(self) -> Self:
+        """Refuse hours that never come: a night is two targets' worth of hours, or none."""
+        if self.opens >= self.closes:
+            raise ValueError("opens: must be earlier than closes, on the same day")
+        return self
 
 
 class Policy(Frozen):

@@ -25,6 +25,10 @@ ATTEMPTS: Final[Any] = Attempt.__table__  # type: ignore[attr-defined]  # likewi
 TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # likewise
 
 
+STOPPED: Final = "stopped"
+"""The code of a delivery let go by a process that stops in order."""
+
+
 class Outcome(NamedTuple):
     """One claim and what is to become of it, with the evidence of the call if there was one."""
 
@@ -66,6 +70,7 @@ MOVE: Final = Prepared(
                 "attempts",
                 "questions",
                 "absences",
+                "claims",
                 "next_at",
                 "updated_at",
             )
@@ -133,17 +138,25 @@ def _move(outcome: Outcome, after: State, now: int) -> Mapping[str, Any]:
     return {
         "b_id": claim.id,
         "b_state": after,
-        "b_code": ruling.code,
+        "b_code": fitting(ruling.code, 60),
         "b_stage": ruling.stage,
-        "b_reference": ruling.reference,
+        "b_reference": fitting(ruling.reference, 255),
         "b_if_absent": ruling.if_absent,
         "b_ever_uncertain": ruling.uncertain,
         "b_attempts": claim.attempts + tried,
         "b_questions": claim.questions + outcome.asked if ruling.uncertain else 0,
         "b_absences": _absences(claim, ruling.event),
+        "b_claims": _claims(claim, ruling),
         "b_next_at": ruling.next_at,
         "b_updated_at": now,
     }
+
+
+def _claims(claim: Claim, ruling: Ruling) -> int:
+    """Count the claims that came to nothing; one let go by a process that stops in order is none of them."""
+    if ruling.event is not Event.RELEASED:
+        return 0
+    return claim.claims - (ruling.code == STOPPED)
 
 
 def _absences(claim: Claim, event: Event) -> int:
@@ -163,10 +176,10 @@ def _attempt(outcome: Outcome, late: bool) -> Mapping[str, Any]:  # noqa: FBT001
         "fence": outcome.claim.fence,
         "kind": "ask" if outcome.asked else "send",
         "outcome": outcome.ruling.event,
-        "code": outcome.ruling.code,
+        "code": fitting(outcome.ruling.code, 60),
         "late": late,
         "http_status": exchange.http_status,
-        "fault": exchange.fault,
+        "fault": fitting(exchange.fault, 1000),
         "sent_sha256": hashlib.sha256(exchange.sent).hexdigest(),
         "sent": exchange.sent,
         "answered": exchange.answered,
@@ -175,11 +188,16 @@ def _attempt(outcome: Outcome, late: bool) -> Mapping[str, Any]:  # noqa: FBT001
     }
 
 
+def fitting(said: str, length: int) -> str:
+    """Make what a target said fit its column: it may be of any length, and PostgreSQL holds no NUL."""
+    return said.replace("\x00", "")[:length]
+
+
 def _breakers(connection: Connection, outcomes: Iterable[Outcome], now: int) -> None:
     """Count each target's failures in a row; enough of them open its breaker, one success closes it."""
     by_target: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        if outcome.exchange is not None:
+        if outcome.exchange is not None and outcome.counts:
             by_target[outcome.claim.target].append(outcome)
     if not by_target:
         return

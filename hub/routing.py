@@ -25,6 +25,9 @@ FINALIZED: Final = "Demande finalisée manuellement après erreur d'intégration
 CALLBACK: Final = "callback"
 """The step of the call-backs to the front end, which no route needs to name."""
 
+MOST_ITEMS: Final = 100
+"""So many deliveries one step may ask for: a request's are numbered below a thousand."""
+
 StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 
@@ -207,7 +210,10 @@ class Route:
         if step.for_each is None:
             return [None]
         found = self.evaluate(step.for_each, document)
-        return [] if found is None else found if isinstance(found, list) else [found]
+        items = [] if found is None else found if isinstance(found, list) else [found]
+        if len(items) > MOST_ITEMS:
+            raise MappingError(self.name, (step.for_each,))
+        return items
 
     def evaluate(self, source: str, document: Mapping[str, Any]) -> Any:
         """Evaluate one of the route's expressions; raises MappingError naming the route and the expression."""

@@ -52,9 +52,14 @@ WANTED: Final = Prepared(
             REQUESTS.c[name]
             for name in ("number", "front_end", "kind", "version", "body", "status", "stage", "awaiting", "cancelled")
         )
-    ).where(REQUESTS.c.number.in_(bindparam("numbers", expanding=True))),
+    )
+    .where(REQUESTS.c.number.in_(bindparam("numbers", expanding=True)))
+    .order_by(REQUESTS.c.number)
+    .with_for_update(),
     many="numbers",
 )
+"""Locks the requests, in order: two that settle different deliveries of one request must see each other's."""
+
 FACTS: Final = Prepared(
     select(*(DELIVERIES.c[name] for name in ("id", "request", "ordinal", "step", "item", "state", "stage"))).where(
         DELIVERIES.c.request.in_(bindparam("numbers", expanding=True))
@@ -89,18 +94,22 @@ class Settled:
 def settle(connection: Connection, book: Book, numbers: Collection[int], actor: str = "hub") -> Settled:
     """Bring these requests up to date; the caller has changed their deliveries in this same transaction."""
     settled = Settled()
+    requests = WANTED.among(connection, numbers)
     facts = _facts(connection, numbers)
     decisions: dict[int, dict[str, Decision]] | None = None
     changes: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
-    for request in WANTED.among(connection, numbers):
-        route = book.definition(connection, request.version).route
-        if route.has_decisions and decisions is None:
-            decisions = _decisions(connection, numbers)
-        document = orjson.loads(request.body) if route.has_expressions else {}
+    for request in requests:
         rows = facts[request.number]
-        progress = _progress(route, document, request, rows, (decisions or {}).get(request.number, {}))
+        if book.can_read(connection, request.version):
+            route = book.known(request.version).route
+            if route.has_decisions and decisions is None:
+                decisions = _decisions(connection, numbers)
+            document = orjson.loads(request.body) if route.has_expressions else {}
+            progress = _progress(route, document, request, rows, (decisions or {}).get(request.number, {}))
+        else:
+            progress = Progress(Status.PARKED, INTEGRATION_ERROR)
         planned = list(progress.planned)
         if (progress.status, progress.stage, progress.awaiting) != (
             request.status,
@@ -229,8 +238,10 @@ def _callback(
 ) -> list[Planned]:
     """Plan the call-back that tells the front end of a new stage, with what it says frozen now."""
     target = book.callbacks.get(request.front_end)
-    definition = book.definition(connection, request.version)
-    if target is None or CALLBACK_MAPPING not in definition.mappings:
+    if target is None or not book.can_read(connection, request.version):
+        return []
+    definition = book.known(request.version)
+    if CALLBACK_MAPPING not in definition.mappings:
         return []
     sequence = sum(row.step == CALLBACK for row in rows) + 1
     said = {

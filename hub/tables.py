@@ -124,7 +124,7 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         one_of("state", list(State), "delivery_state"),
         UniqueConstraint("request", "step", "item", name="delivery_step"),
-        partial_index("delivery_due", among(READY), "target", "next_at"),
+        partial_index("delivery_due", among(READY), "target", "claims", "next_at"),
         partial_index("delivery_held", among(HELD), "target", "lease_until"),
         partial_index("delivery_troubled", among(TROUBLED), "state", "target", "code", "id"),
     )

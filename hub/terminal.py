@@ -21,6 +21,7 @@ COMMANDING: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\
 """Control characters but tab and line feed, and those that turn the direction of writing."""
 
 MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+PARIS: Final = ZoneInfo("Europe/Paris")
 UNFOLDED: Final = 10_000
 """The width of a table that no person looks at: each row is one line, for grep."""
 
@@ -78,7 +79,7 @@ def say_drawing(drawing: Any) -> None:
 
 
 def say_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Print rows for people; a column none of them has is left out, the first one and moments are never folded."""
+    """Print rows for people; a column none of them has is left out; keys, counts and moments are never folded."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415  # start-up time
     from rich.console import Console  # noqa: PLC0415  # start-up time
     from rich.table import Table  # noqa: PLC0415  # start-up time
@@ -93,8 +94,8 @@ def say_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     )
     present = [name for name in columns if any(readable(row.get(name)) for row in rows)]
     for name in present:
-        whole = name == columns[0] or name.endswith("at")
         counts = all(type(row.get(name)) is int for row in rows)
+        whole = counts or name == columns[0] or name.endswith("at")
         table.add_column(name.replace("_", " "), overflow="fold", no_wrap=whole, justify="right" if counts else "left")
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in present))
@@ -109,7 +110,7 @@ def _cell(value: Any) -> Any:
 
 
 def readable(value: Any) -> str:
-    """Write a value for people: moments in the time of Paris, a claim that does not hold as nothing."""
+    """Write a value for people: moments in the time of Paris, the day only if it is another; no claim as nothing."""
     match value:
         case None | False:
             return ""
@@ -118,7 +119,8 @@ def readable(value: Any) -> str:
         case list() | tuple():
             return ", ".join(map(readable, value))
         case str() if MOMENT.fullmatch(value):
-            return datetime.fromisoformat(value).astimezone(ZoneInfo("Europe/Paris")).strftime("%Y-%m-%d %H:%M:%S")
+            moment, now = datetime.fromisoformat(value).astimezone(PARIS), datetime.now(PARIS)
+            return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M}"
         case _:
             return harmless(str(value))
 

@@ -33,6 +33,14 @@ PATIENCE: Final = 10.0
 """Seconds for which another process may hold the database before a batch fails."""
 
 
+class BusyError(OperationalError):
+    """Another process would not let go of the database: what waits together fails together, once."""
+
+
+class ClosedError(HubError):
+    """The ledger was closed before this was asked of it."""
+
+
 @dataclass(slots=True)
 class Job:
     """One item waiting for its turn, and whom to tell."""
@@ -62,6 +70,8 @@ class Writer:
 
         A HubError among the results is raised here, to the one who asked.
         """
+        if self._closing:
+            raise ClosedError("the ledger is closed")
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._jobs.append(Job(operation, item, done))
         self._woken.set()
@@ -89,9 +99,11 @@ class Writer:
         """Run a batch in one transaction; when it fails, each item in its own, so that one harms no other."""
         try:
             return await self._together(batch)
-        except Exception as error:  # noqa: BLE001  # the writer's edge: whoever asked is told, the writer lives on
-            if len(batch) == 1:
-                return [(batch[0], error)]
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  # a panic of a library too is told to whoever asked
+            if len(batch) == 1 or isinstance(error, BusyError):
+                return [(job, error) for job in batch]
             return [outcome for job in batch for outcome in await self._attempt([job])]
 
     async def _together(self, batch: Sequence[Job]) -> Sequence[tuple[Job, Any]]:
@@ -133,14 +145,14 @@ def _impatient(engine: Engine) -> Connection:
 
 
 async def _begin_when_free(connection: Connection) -> RootTransaction:
-    """Begin once no other process writes, without holding the event loop up."""
+    """Begin once no other process writes, without holding the event loop up; raises BusyError."""
     until = asyncio.get_running_loop().time() + PATIENCE
     while True:
         try:
             return connection.begin()
-        except OperationalError:
+        except OperationalError as error:
             if asyncio.get_running_loop().time() > until:
-                raise
+                raise BusyError("BEGIN", None, error.orig or error, hide_parameters=True) from error
             await asyncio.sleep(0.002)
 
 

@@ -82,6 +82,11 @@ class Town:
         """Read the ledger."""
         return self.hub.ledger.look(lambda connection: connection.execute(text(sql), values).all())
 
+    def change(self, sql, **values):
+        """Change the ledger behind the hub's back."""
+        with self.hub.ledger.engine.begin() as connection:
+            connection.execute(text(sql), values)
+
     def delivery(self, number, step="cible"):
         """Give the delivery of one step of a request."""
         return self.rows("SELECT * FROM delivery WHERE request = :n AND step = :s", n=number, s=step)[0]
@@ -128,15 +133,22 @@ def home(tmp_path):
 
 @pytest.fixture
 def make_town(home):
-    """Open a town with any policy; the ledger stays in the test's folder, so that it can be opened again."""
+    """Open a town with any policy; the ledger stays in the test's folder, so that it can be opened again.
+
+    Targets named in `without` are not configured; `callback` is the target that calls the front end back.
+    """
     tmp_path = home
 
     @asynccontextmanager
-    async def town(policy=None, *, serve=True, sandbox=None):
+    async def town(policy=None, *, serve=True, sandbox=None, without=(), callback="rappel"):
         target, front_end = sandbox or Sandbox(), FrontEndSandbox()
         if sandbox is None:
             await target.start()
         await front_end.start()
+        configured = {
+            "cible": {"connector": "rest", "settings": quick_target(target), "policy": QUICK | (policy or {})},
+            "rappel": {"connector": "gru", "settings": front_end.settings(), "policy": QUICK},
+        }
         settings = Settings.model_validate(
             {
                 "database": f"sqlite:///{tmp_path}/hub.db",
@@ -145,15 +157,8 @@ def make_town(home):
                 "homes": [tmp_path],
                 "sweep_every": "50ms",
                 "grace": "2s",
-                "front_ends": {"portail": {"callback": "rappel"}},
-                "targets": {
-                    "cible": {
-                        "connector": "rest",
-                        "settings": quick_target(target),
-                        "policy": QUICK | (policy or {}),
-                    },
-                    "rappel": {"connector": "gru", "settings": front_end.settings(), "policy": QUICK},
-                },
+                "front_ends": {"portail": {"callback": callback}},
+                "targets": {name: said for name, said in configured.items() if name not in without},
             }
         )
         try:

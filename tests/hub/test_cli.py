@@ -255,9 +255,10 @@ def test_a_parked_delivery_is_verified_at_its_target(hub):
 
 
 def test_a_paused_target_says_why_until_it_is_resumed(hub):
-    assert hub.run("targets", "pause", "rest", "--reason", "Essai").exit_code == 0
+    assert hub.run("targets", "pause", "rest", "--reason", "[Essai] à 14 h").exit_code == 0
     paused = {one["name"]: one["paused_reason"] for one in hub.read("targets") if one["paused"]}
-    assert paused == {"rest": "Essai"}
+    assert paused == {"rest": "[Essai] à 14 h"}
+    assert [line.split()[0] for line in hub.run("targets").stdout.splitlines() if "[Essai] à 14 h" in line] == ["rest"]
     assert hub.run("targets", "resume", "rest").exit_code == 0
     assert not any(one["paused"] for one in hub.read("targets"))
 

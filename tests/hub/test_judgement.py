@@ -14,6 +14,7 @@ from hub.model import Effect
 from hub.policy import Policy
 
 NOW = 1_790_000_000_000
+LONG_AGO = NOW - 3_600_000
 CLAIM = Claim(
     id=167046020001,
     request=167046020,
@@ -90,15 +91,20 @@ def test_the_first_question_waits_for_the_deadline_and_for_the_target_to_show_wh
 
 
 def test_absent_must_be_said_twice_before_it_is_sent_again():
-    asking = case(state=State.ASKING, ever_uncertain=True)
-    first = judge_asking(asking, None)
+    asked = {"state": State.ASKING, "ever_uncertain": True, "sent_at": LONG_AGO}
+    first = judge_asking(case(**asked), None)
     assert (first.event, first.next_at) == (Event.ABSENT, NOW + 5_000)
-    second = judge_asking(case(state=State.ASKING, ever_uncertain=True, absences=1), None)
+    second = judge_asking(case(**asked, absences=1), None)
     assert (second.event, second.uncertain) == (Event.ABSENT_AGAIN, False)
 
 
+def test_absent_proves_nothing_while_the_call_may_still_land():
+    ruling = judge_asking(case(state=State.ASKING, ever_uncertain=True, absences=1), None)
+    assert (ruling.event, ruling.next_at) == (Event.UNANSWERED, NOW + 65_000)
+
+
 def test_a_pending_refusal_becomes_final_once_the_target_has_said_absent_twice():
-    asking = case(state=State.ASKING, absences=1, if_absent="hors_commune", stage="Refusé")
+    asking = case(state=State.ASKING, absences=1, if_absent="hors_commune", stage="Refusé", sent_at=LONG_AGO)
     ruling = judge_asking(asking, None)
     assert (ruling.event, ruling.code, ruling.stage) == (Event.REFUSED, "hors_commune", "Refusé")
 
@@ -120,7 +126,7 @@ def test_a_target_that_cannot_say_is_asked_again_then_a_person_takes_over():
 
 
 @pytest.mark.parametrize(
-    "claim", [{"attempts": 399}, {"created_at": NOW - int(timedelta(days=4).total_seconds() * 1000)}]
+    "claim", [{"attempts": 399}, {"attempts": 1, "created_at": NOW - int(timedelta(days=4).total_seconds() * 1000)}]
 )
 def test_patience_ends_with_a_person(claim):
     assert judge_sending(case(**claim), TransientError("connect")).event is Event.GIVEN_UP

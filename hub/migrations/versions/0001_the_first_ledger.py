@@ -219,7 +219,7 @@ def upgrade() -> None:
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(
             "delivery_due",
-            ["target", "next_at"],
+            ["target", "claims", "next_at"],
             unique=False,
             sqlite_where=sa.text("state IN ('queued', 'uncertain', 'waiting')"),
             postgresql_where=sa.text("state IN ('queued', 'uncertain', 'waiting')"),
