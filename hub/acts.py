@@ -182,6 +182,8 @@ def _retry(book: Book, connection: Connection, wanted: Retry) -> int:
     """Send again what harms nobody; ask first about what the target may have, unless a person knows better."""
     delivery = _delivery(connection, wanted.delivery)
     request = _request(connection, delivery.request)
+    if delivery.state in FINAL:
+        advance(State(delivery.state), Event.RETRIED)
     if wanted.data is not None:
         _revise(book, connection, request, wanted, retried=delivery.id)
     effect = book.effect(connection, request.version, delivery.mapping, delivery.target)
@@ -199,7 +201,8 @@ def _retry(book: Book, connection: Connection, wanted: Retry) -> int:
             "created_at": book.now(),
         }
         _move(book, connection, delivery, Event.RETRIED, **values)
-    note = "sure that it was not taken" if wanted.sure else ""
+    said = {"sure that it was not taken": wanted.sure, "data corrected": wanted.data is not None}
+    note = ", ".join(words for words, holds in said.items() if holds)
     _audit(book, connection, wanted, (delivery.request, delivery.id), note)
     return int(delivery.request)
 

@@ -94,18 +94,9 @@ def revoke(
 
 def read_keys(settings: Any, now: Instant) -> list[dict[str, Any]]:
     """Read every key of the ledger, the newest first, without its hash; `alive` is neither expired nor revoked."""
-    from sqlalchemy import select
-
-    from hub.database import open_database, upgrade
-    from hub.keys import KEYS, find_key
+    from hub.locksmith import show_keys
     from hub.settlement import iso
 
-    database = open_database(settings.database)
-    upgrade(database)
-    with database.connect() as connection:
-        prefixes = connection.execute(select(KEYS.c.prefix).order_by(KEYS.c.created_at.desc())).scalars().all()
-        found = [key for prefix in prefixes if (key := find_key(connection, prefix))]
-    database.dispose()
     moments = ("created_at", "expires_at", "revoked_at")
     return [
         {
@@ -114,5 +105,5 @@ def read_keys(settings: Any, now: Instant) -> list[dict[str, Any]]:
             **{name: iso(moment) if (moment := getattr(key, name)) else None for name in moments},
             "alive": key.alive(now),
         }
-        for key in found
+        for key in show_keys(settings)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from hub.access import Key, Role
 from hub.tables import ApiKey
@@ -17,8 +17,15 @@ KEYS: Final[Any] = ApiKey.__table__  # type: ignore[attr-defined]  # SQLModel ad
 def find_key(connection: Connection, prefix: str) -> Key | None:
     """Find a key by its prefix."""
     row = connection.execute(select(KEYS).where(KEYS.c.prefix == prefix)).first()
-    if row is None:
-        return None
+    return None if row is None else _as_key(row)
+
+
+def every_key(connection: Connection) -> list[Key]:
+    """List the keys, the newest first."""
+    return [_as_key(row) for row in connection.execute(select(KEYS).order_by(KEYS.c.created_at.desc()))]
+
+
+def _as_key(row: Row[Any]) -> Key:
     said = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
     said |= {"hash": bytes.fromhex(row.hash), "role": Role(row.role)}
     return Key(**{**said, "kinds": frozenset(row.kinds), "sites": frozenset(row.sites)})

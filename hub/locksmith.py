@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from hub.access import Role, new_key
+from hub.access import Key, Role, new_key
 from hub.book import system_clock
 from hub.database import open_database, upgrade
-from hub.keys import add_keys, revoke
+from hub.keys import add_keys, every_key, revoke
 from hub.policy import later
 from hub.settings import Settings
 
@@ -47,5 +47,15 @@ def revoke_key(settings: Settings, prefix: str) -> bool:
     upgrade(database)
     with database.begin() as connection:
         [found] = revoke(connection, [(prefix, system_clock())])
+    database.dispose()
+    return found
+
+
+def show_keys(settings: Settings) -> list[Key]:
+    """List the keys of a ledger, the newest first."""
+    database = open_database(settings.database)
+    upgrade(database)
+    with database.connect() as connection:
+        found = every_key(connection)
     database.dispose()
     return found

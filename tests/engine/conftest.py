@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from collections import Counter
 from contextlib import asynccontextmanager
 
@@ -66,17 +67,15 @@ class Town:
     def __init__(self, hub, target, front_end):
         self.hub, self.target, self.front_end = hub, target, front_end
         self.principal = Principal(prefix="0", front_end="portail", role=Role.FRONT_END)
-        self._count = 0
 
     async def submit(self, kind, **data):
         """Submit one request and give its number."""
-        self._count += 1
         raw = {
             "kind": kind,
             "applicant": {"identity": {"family_name": "Lefèvre", "given_name": "Léa"}},
             "data": {"objet": "certificat", **data},
         }
-        return (await self.hub.inbox.submit(self.principal, f"key-{self._count}", raw)).number
+        return (await self.hub.inbox.submit(self.principal, secrets.token_hex(8), raw)).number
 
     def rows(self, sql, **values):
         """Read the ledger."""

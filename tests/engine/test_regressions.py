@@ -12,7 +12,6 @@ from connectors.rest.sandbox import Sandbox
 from hub import app, claims, intake, routing, writer
 from hub import engine as engine_module
 from hub.claims import Intent, Order
-from hub.connector import Receipt
 from hub.errors import ConfigurationError, ConflictError, HubError
 from hub.intake import Acceptance
 from hub.judgement import Ruling
@@ -416,14 +415,3 @@ async def test_a_bucket_filled_by_a_clock_that_was_set_back_fills_again(still):
         taken += await take(still, limit=100, rate=1)
     assert [claim.request for claim in taken] == numbers[: len(taken)]
     assert len(taken) >= 2
-
-
-@pytest.mark.parametrize("reference", ["R" * 300, "BO\0-1", "\0" * 300])
-async def test_a_reference_that_fits_no_column_is_cut_and_cleaned(town, monkeypatch, reference):
-    async def answered(_message):
-        return Receipt(reference)
-
-    monkeypatch.setattr(town.hub.targets["cible"].connector, "deliver", answered)
-    number = await town.submit("once")
-    await town.settle(number, "done")
-    assert town.delivery(number).reference == reference.replace("\0", "")[:255]

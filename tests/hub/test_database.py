@@ -46,6 +46,13 @@ def test_a_ledger_in_memory_is_refused():
         open_database("sqlite://")
 
 
+@pytest.mark.parametrize("driver", ["postgresql", "postgresql+psycopg"])
+def test_postgresql_is_refused_until_the_distributed_mode_and_its_password_not_repeated(driver):
+    with pytest.raises(ConfigurationError, match="PostgreSQL comes with the distributed mode") as refused:
+        open_database(f"{driver}://hub:motdepasse@localhost/hub")
+    assert "motdepasse" not in str(refused.value)
+
+
 @pytest.mark.parametrize(("table", "column", "good"), [("delivery", "state", State), ("request", "status", Status)])
 def test_the_database_says_again_which_values_there_are(database, table, column, good):
     with database.connect() as connection:

@@ -14,6 +14,7 @@ from hub.model import Effect
 from hub.policy import Policy
 
 NOW = 1_790_000_000_000
+FOUR_DAYS = 4 * 86_400_000
 LONG_AGO = NOW - 3_600_000
 CLAIM = Claim(
     id=167046020001,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from hub.policy import PARIS, Policy
 
@@ -54,3 +55,18 @@ def test_a_closed_target_opens_on_its_next_working_morning(now, opens):
 
 def test_a_target_without_hours_is_always_open():
     assert Policy().opening(instant("2026-12-25T03:00:00")) == instant("2026-12-25T03:00:00")
+
+
+@pytest.mark.parametrize(
+    "hours",
+    [
+        {"opens": "22:00", "closes": "06:00"},
+        {"opens": "07:00", "closes": "00:00"},
+        {"opens": "08:00", "closes": "08:00"},
+        {"opens": "08:00", "closes": "18:00", "days": []},
+    ],
+    ids=["over night", "until midnight", "no time at all", "no day"],
+)
+def test_hours_that_never_come_are_refused(hours):
+    with pytest.raises(ValidationError, match="hours"):
+        Policy(hours=hours)
