@@ -213,10 +213,8 @@ def _amounts_to(value: str) -> str:
     value = value.strip()
     if PHONE.fullmatch(value):
         return re.sub(r"\D", "", re.sub(r"^(\+|00)33[ .]*(\(0\))?0?", "0", value))
-    bare = value
-    if not value.isascii():
-        letters = unicodedata.normalize("NFKD", value.translate(LIGATURES))
-        bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    letters = unicodedata.normalize("NFKD", value.translate(LIGATURES))
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return SEPARATORS.sub(" ", bare).casefold()
 
 

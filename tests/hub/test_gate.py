@@ -445,24 +445,3 @@ def test_each_fault_is_told_at_its_field_in_the_words_of_the_form(wrong, pointer
 
 def test_all_faults_are_told_but_not_thousands():
     assert len(school(**{f"champ{n}": CANARY for n in range(2000)})) == 50
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"a": 1, "b": {"c": [1, 2, {"d": "e"}]}}',
-        b'{"a":":", "b":"x:y"}',
-        b'{"a" : 1}',
-        '{"é": "3e étage", "n": 123456789012345678}'.encode(),
-        b'"texte"',
-        b"[]",
-    ],
-)
-def test_the_quick_reading_and_the_careful_one_agree(body):
-    assert read_json(body) == json.loads(body)
-
-
-@pytest.mark.parametrize("body", [b'{"a": 1, "a": 2}', b'{"a":":", "b":1, "b":2}', b'{"x": {"a" :1, "a":2}}'])
-def test_the_quick_reading_lets_no_key_twice_pass(body):
-    with pytest.raises(Problem):
-        read_json(body)
