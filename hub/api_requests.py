@@ -84,20 +84,28 @@ SUBMISSION: Final = ("POST", "/v1/requests")
 async def submissions(scope: ScopeType, receive: Receive, send: Send) -> None:
     """Answer one submission, as an ASGI application of its own."""
     try:
-        response = await submit(Request(scope, receive, send))
+        acceptance = await submit(Request(scope, receive, send))
     except KNOWN as error:
-        response = problem_of(error).response()
-    await response(scope, receive, send)
+        await problem_of(error).response()(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": 202, "headers": _headers(acceptance)})
+    await send({"type": "http.response.body", "body": orjson.dumps(receipt(acceptance))})
 
 
-async def submit(request: Request) -> Response:
-    """Accept one request: 202 means that it is on disk."""
+async def submit(request: Request) -> Acceptance:
+    """Accept one request: once this is back, it is on disk."""
     hub = hub_of(request)
     headers = headers_of(request)
     principal = await hub.keyring.authenticate(headers.get("authorization"))
     key = read_key(headers.get("idempotency-key"))
     raw = read_json(await read_body(request))
-    return _accepted(await hub.inbox.submit(principal, key, raw))
+    return await hub.inbox.submit(principal, key, raw)
+
+
+def _headers(acceptance: Acceptance) -> list[tuple[bytes, bytes]]:
+    location = b"/v1/requests/%09d" % acceptance.number
+    again = [(b"idempotency-replayed", b"true")] if acceptance.replayed else []
+    return [(b"content-type", b"application/json"), (b"location", location), *again]
 
 
 @router.post(
@@ -216,13 +224,6 @@ async def correct(
 
 
 read_batch: Final = body_of(Batch, LARGEST_BATCH)
-
-
-def _accepted(acceptance: Acceptance) -> Response:
-    headers = {"Location": f"/v1/requests/{acceptance.number:09d}"}
-    if acceptance.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return Response(orjson.dumps(receipt(acceptance)), 202, headers, "application/json")
 
 
 async def _outcome(hub: Hub, caller: Principal, key: str, raw: Any) -> dict[str, Any]:

@@ -131,16 +131,18 @@ def offered(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> dict[str, D
 
     Raises ConfigurationError when a route's mapping is written for another connector than its target's.
     """
-    kinds = {}
+    kinds, lacking = {}, {}
     for kind, definition in catalogue.kinds.items():
         steps = [step for step in definition.route.named.values() if isinstance(step, Deliver | Notify)]
         missing = sorted({step.target for step in steps} - live.keys())
         if missing:
-            log.warning("kind not offered", kind=kind, targets_missing=missing)
+            lacking[kind] = missing
             continue
         for step in steps:
             _check_step(catalogue.folders[kind], step, definition.mappings[step.using], live[step.target])
         kinds[kind] = definition
+    if lacking:
+        log.warning("kinds not offered, for want of targets", **lacking)
     return kinds
 
 

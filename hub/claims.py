@@ -248,9 +248,12 @@ def _free(connection: Connection, target: Row[Any], policy: Policy, now: int) ->
 
 
 def _tokens(target: Row[Any], rate: float, now: int) -> float:
-    """Fill the bucket: `rate` tokens a second, at most one second's worth, at least room for one."""
-    filled = target.tokens + rate * max(0, now - target.tokens_at) / 1000
-    return float(min(filled, max(rate, 1.0)))
+    """Fill the bucket: `rate` tokens a second, at most one second's worth, at least room for one.
+
+    A clock that was set back gives a second's worth, since nobody knows how long it has been.
+    """
+    elapsed = now - target.tokens_at if now >= target.tokens_at else 1000
+    return float(min(target.tokens + rate * elapsed / 1000, max(rate, 1.0)))
 
 
 def _charge(connection: Connection, target: Row[Any], policy: Policy, now: int, count: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 import structlog
@@ -100,6 +100,8 @@ class Engine:
         self._woken = asyncio.Event()
         self._in_hand: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], Deadline] = {}
+        self._late: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.last_tick = time.monotonic()
 
@@ -260,21 +262,28 @@ class Engine:
         await self._record(target, one, ruling, trial)
 
     async def _call(self, call: Awaitable[Receipt | None], deadline: Deadline) -> Receipt | DeliveryError | None:
-        """Let a connector speak, and understand whatever comes of it: what nobody foresaw is uncertain."""
+        """Let a connector speak, and understand whatever comes of it: what nobody foresaw is uncertain.
+
+        A connector ends by its deadline; the sweep cuts off the one that does not.
+        """
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._calls[task] = deadline
         try:
-            async with asyncio.timeout(deadline.left):
-                return await call
+            return await call
         except DeliveryError as error:
             return error
-        except TimeoutError:
-            return UncertainError("timeout")
         except asyncio.CancelledError:
-            if (task := asyncio.current_task()) and task.cancelling():
+            if task in self._late:
+                task.uncancel()
+                return UncertainError("timeout")
+            if task.cancelling():
                 raise
             return UncertainError("connector_bug")
         except Exception as error:  # noqa: BLE001  # the worker's edge: a connector's bug must not stop the engine
             log.error("connector failed", error=type(error).__name__)  # noqa: TRY400  # its text may hold what was sent
             return UncertainError("connector_bug")
+        finally:
+            del self._calls[task]
 
     def _message(self, one: Parcel, deadline: Deadline) -> Outbound:
         return Outbound(key_of(one.claim.id), one.name, one.body, deadline, one.files)
@@ -314,6 +323,7 @@ class Engine:
 
     async def _sweep(self) -> None:
         """Find what nobody announced: due retries, and claims whose owner died or overran its lease."""
+        self._cut_off()
         now = self._ledger.book.now()
         self.wake(await self._ledger.read(targets.due, now))
         held = await self._ledger.read(claims.held, self._owner.name, now)
@@ -323,6 +333,13 @@ class Engine:
                 await self._take_back(claim)
         self.last_tick = time.monotonic()
         await asyncio.sleep(self._sweep_every)
+
+    def _cut_off(self) -> None:
+        """End the calls whose connector has let its deadline pass since the last look round."""
+        late = {task for task, deadline in self._calls.items() if not deadline.left}
+        for task in late & self._late:
+            task.cancel()
+        self._late = late
 
     def _is_gone(self, held: claims.Held, now: int) -> bool:
         """Say whether nobody works on it: its owner is dead, or it is ours and forgotten."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jsonschema_rs import Draft202012Validator
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from hub.model import Submission
 from hub.problems import Problem, ProblemType
@@ -65,17 +65,19 @@ def headers_of(request: Request) -> dict[str, str]:
 async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
     """Read a JSON request's body, keeping at most `limit` bytes; raises Problem 400, 413 or 415."""
     declared = _check_headers(headers_of(request), limit)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise _too_large(limit)
-    except ClientDisconnect:
-        raise _unreadable("le message s'arrête avant sa fin") from None
+    body = b""
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise _unreadable("le message s'arrête avant sa fin")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > limit:
+            raise _too_large(limit)
     if declared is not None and declared != len(body):
         raise _unreadable("la longueur annoncée n'est pas celle du message")
-    return bytes(body)
+    return body
 
 
 def validate_envelope(raw: Any) -> Submission:

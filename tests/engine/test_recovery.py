@@ -150,3 +150,16 @@ async def test_stopping_lets_what_is_under_way_end(make_town):
         await town.until(lambda: town.delivery(number).state == "sending")
         await town.hub.engine.stop(timedelta(seconds=5))
         assert town.delivery(number).state == "delivered"
+
+
+async def test_a_connector_that_lets_its_deadline_pass_is_cut_off(make_town):
+    async with make_town({"deadline": "100ms"}) as town:
+        forever = asyncio.Event()
+
+        async def hang(_message):
+            await forever.wait()
+
+        town.hub.targets["cible"].connector.deliver = hang
+        number = await town.submit("once")
+        await town.settle(number, "parked")
+        assert (town.delivery(number).code, town.delivery(number).ever_uncertain) == ("timeout", True)

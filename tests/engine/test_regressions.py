@@ -415,3 +415,10 @@ async def test_a_bucket_filled_by_a_clock_that_was_set_back_fills_again(still):
         taken += await take(still, limit=100, rate=1)
     assert [claim.request for claim in taken] == numbers[: len(taken)]
     assert len(taken) >= 2
+
+
+async def test_a_breaker_opened_by_a_clock_that_was_set_back_is_tried_again(still):
+    number = await still.submit("idempotent")
+    later = still.hub.ledger.book.now() + 3_600_000
+    still.change("UPDATE target SET breaker = 'open', fails = 9, opened_at = :later WHERE name = 'cible'", later=later)
+    assert [claim.request for claim in await take(still, limit=100)] == [number]

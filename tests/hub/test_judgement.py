@@ -126,9 +126,25 @@ def test_a_target_that_cannot_say_is_asked_again_then_a_person_takes_over():
     assert judge_asking(old, UncertainError("timeout")).event is Event.GIVEN_UP
 
 
-@pytest.mark.parametrize(
-    "claim", [{"attempts": 399}, {"attempts": 1, "created_at": NOW - int(timedelta(days=4).total_seconds() * 1000)}]
-)
+def test_a_target_may_not_put_a_question_off_for_more_than_a_day():
+    asking = case(state=State.ASKING, ever_uncertain=True)
+    ruling = judge_asking(asking, TransientError("too_many", retry_after=timedelta(days=3650)))
+    assert (ruling.event, ruling.next_at) == (Event.UNANSWERED, NOW + 24 * 3_600_000)
+
+
+@pytest.mark.parametrize("claim", [{"attempts": 400}, {"attempts": 1, "created_at": NOW - FOUR_DAYS}])
+def test_what_the_target_never_takes_is_not_sent_for_ever(claim):
+    ruling = judge_asking(case(state=State.ASKING, absences=1, sent_at=LONG_AGO, **claim), None)
+    assert (ruling.event, ruling.code, ruling.uncertain) == (Event.GIVEN_UP, "not_taken", False)
+
+
+@pytest.mark.parametrize("effect", Effect)
+def test_a_first_failure_is_retried_however_long_the_delivery_waited_for_its_turn(effect):
+    ruling = judge_sending(case(effect, attempts=0, created_at=NOW - FOUR_DAYS), TransientError("connect"))
+    assert ruling.event is Event.DEFERRED
+
+
+@pytest.mark.parametrize("claim", [{"attempts": 399}, {"attempts": 1, "created_at": NOW - FOUR_DAYS}])
 def test_patience_ends_with_a_person(claim):
     assert judge_sending(case(**claim), TransientError("connect")).event is Event.GIVEN_UP
 
