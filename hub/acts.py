@@ -17,14 +17,7 @@ from hub.lifecycle import FINAL, Event, State, advance
 from hub.model import FINAL_STATUSES, Effect
 from hub.routing import Await, Deliver, Notify
 from hub.settlement import ROOM, Settled, settle
-from hub.tables import Decision, Delivery, Request, Revision
-from hub.tables import Event as EventTable
-
-REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
-DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
-DECISIONS: Final[Any] = Decision.__table__  # type: ignore[attr-defined]  # likewise
-REVISIONS: Final[Any] = Revision.__table__  # type: ignore[attr-defined]  # likewise
-EVENTS: Final[Any] = EventTable.__table__  # type: ignore[attr-defined]  # likewise
+from hub.tables import DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
 
 
 class MissingError(ConflictError):

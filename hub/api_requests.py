@@ -55,7 +55,7 @@ class Batch(Frozen):
     requests: list[Any] = Field(min_length=1, max_length=MOST_IN_BATCH, title="Demandes")
 
 
-class Verdict(Frozen):
+class Choice(Frozen):
     """A person's decision: accept, or refuse with a reason of the route; perhaps with corrected data."""
 
     accept: bool = Field(title="Décision")
@@ -175,18 +175,18 @@ async def read_request(hub: Here, caller: Reader, number: Number) -> Detail:
     description="Accepter, ou refuser pour l'un des motifs de l'étape, la demande qui attend une décision ; `data` "
     "remplace les données de la démarche.",
     responses=refusals(*STRICT_BODY, ProblemType.NOT_FOUND, ProblemType.CONFLICT),
-    openapi_extra=json_body(Verdict, accept=False, reason="Justificatif de domicile invalide"),
+    openapi_extra=json_body(Choice, accept=False, reason="Justificatif de domicile invalide"),
 )
 async def decide(
-    hub: Here, caller: Decider, number: Number, verdict: Annotated[Verdict, Depends(body_of(Verdict))]
+    hub: Here, caller: Decider, number: Number, choice: Annotated[Choice, Depends(body_of(Choice))]
 ) -> Detail:
     """Accept or refuse a request that awaits a person."""
     found = await find_request(hub, caller, number)
     step = found.definition.route.named.get(found.row.awaiting)
-    if isinstance(step, Await) and not verdict.accept and verdict.reason not in step.reasons:
+    if isinstance(step, Await) and not choice.accept and choice.reason not in step.reasons:
         raise Problem(ProblemType.INVALID, errors=[FieldError("/reason", "Motif du refus", choices(step.reasons))])
-    check_correction(found, verdict.data)
-    await perform(hub, Decide(number, verdict.accept, verdict.reason, verdict.data, actor_of(caller)))
+    check_correction(found, choice.data)
+    await perform(hub, Decide(number, choice.accept, choice.reason, choice.data, actor_of(caller)))
     return await _show(hub, caller, number)
 
 

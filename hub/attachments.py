@@ -6,16 +6,13 @@ import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
 from hub.connector import File
 from hub.files import Store, receive
 from hub.ledger import Ledger
-from hub.tables import Attachment
-
-ATTACHMENTS: Final[Any] = Attachment.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+from hub.tables import ATTACHMENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
 from hub.model import Status
-from hub.tables import Request, Tally
-
-REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
-TALLY: Final[Any] = Tally.__table__  # type: ignore[attr-defined]  # likewise
+from hub.tables import REQUESTS, TALLY
 
 
 @dataclass(frozen=True, slots=True)

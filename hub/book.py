@@ -12,11 +12,9 @@ from hub.errors import ConfigurationError
 from hub.manifest import Operation
 from hub.model import Effect, Instant
 from hub.statements import upsert
-from hub.tables import DefinitionRow
+from hub.tables import DEFINITIONS
 
 Clock = Callable[[], Instant]
-
-DEFINITIONS = DefinitionRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
 
 
 def system_clock() -> Instant:

@@ -14,13 +14,9 @@ from hub.lifecycle import CLAIMABLE, FINAL, HELD, Event, State, advance
 from hub.model import Instant
 from hub.policy import Policy
 from hub.routing import INTEGRATION_ERROR
-from hub.settlement import settle
+from hub.settlement import BODIES, settle
 from hub.statements import Prepared
-from hub.tables import READY, BreakerState, Delivery, Request, Target, among
-
-REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
-DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
-TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # likewise
+from hub.tables import DELIVERIES, READY, TARGETS, BreakerState, among
 
 GRACE: Final = timedelta(seconds=30)
 """A lease outlives the deadline of the call it covers by this much."""
@@ -177,12 +173,6 @@ TARGET: Final = Prepared(
     select(*(TARGETS.c[name] for name in ("name", "paused", "breaker", "opened_at", "tokens", "tokens_at")))
     .where(TARGETS.c.name == bindparam("b_target"))
     .with_for_update()
-)
-BODIES: Final = Prepared(
-    select(REQUESTS.c.number, REQUESTS.c.version, REQUESTS.c.body).where(
-        REQUESTS.c.number.in_(bindparam("numbers", expanding=True))
-    ),
-    many="numbers",
 )
 
 

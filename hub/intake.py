@@ -12,12 +12,7 @@ from hub.errors import ConflictError
 from hub.routing import Progress
 from hub.settlement import NEW_DELIVERIES, delivery_rows
 from hub.statements import Prepared, upsert
-from hub.tables import Attachment, Counter, Request, Tally
-
-REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
-ATTACHMENTS: Final[Any] = Attachment.__table__  # type: ignore[attr-defined]  # likewise
-TALLY: Final[Any] = Tally.__table__  # type: ignore[attr-defined]  # likewise
-COUNTERS: Final[Any] = Counter.__table__  # type: ignore[attr-defined]  # likewise
+from hub.tables import ATTACHMENTS, COUNTERS, REQUESTS, TALLY
 
 FIRST_NUMBER: Final = 100_000_000
 LAST_NUMBER: Final = 999_999_999

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from hub.access import Key, Role
-from hub.tables import ApiKey
-
-KEYS: Final[Any] = ApiKey.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+from hub.tables import KEYS
 
 
 def find_key(connection: Connection, prefix: str) -> Key | None:

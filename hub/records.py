@@ -18,12 +18,7 @@ from hub.lifecycle import Event, State, advance
 from hub.policy import Policy
 from hub.settlement import Settled, settle
 from hub.statements import Prepared, insertion
-from hub.tables import Attempt, BreakerState, Delivery, Target
-
-DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
-ATTEMPTS: Final[Any] = Attempt.__table__  # type: ignore[attr-defined]  # likewise
-TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # likewise
-
+from hub.tables import ATTEMPTS, DELIVERIES, TARGETS, BreakerState
 
 STOPPED: Final = "stopped"
 """The code of a delivery let go by a process that stops in order."""

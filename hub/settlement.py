@@ -21,14 +21,8 @@ from hub.lifecycle import State
 from hub.model import FINAL_STATUSES, DeliveryKey, Status, delivery_key
 from hub.routing import CALLBACK, INTEGRATION_ERROR, Decision, Fact, Planned, Progress, Route
 from hub.statements import Prepared, insertion
-from hub.tables import Decision as DecisionTable
-from hub.tables import Delivery, Event, Request
+from hub.tables import DECISIONS, DELIVERIES, EVENTS, REQUESTS
 from hub.texts import fill
-
-REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
-DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
-DECISIONS: Final[Any] = DecisionTable.__table__  # type: ignore[attr-defined]  # likewise
-EVENTS: Final[Any] = Event.__table__  # type: ignore[attr-defined]  # likewise
 
 ROOM: Final = 1000
 """A request's deliveries are numbered from number × ROOM + 1 on."""
@@ -50,7 +44,7 @@ WANTED: Final = Prepared(
     select(
         *(
             REQUESTS.c[name]
-            for name in ("number", "front_end", "kind", "version", "body", "status", "stage", "awaiting", "cancelled")
+            for name in ("number", "front_end", "kind", "version", "status", "stage", "awaiting", "cancelled")
         )
     )
     .where(REQUESTS.c.number.in_(bindparam("numbers", expanding=True)))
@@ -60,6 +54,12 @@ WANTED: Final = Prepared(
 )
 """Locks the requests, in order: two that settle different deliveries of one request must see each other's."""
 
+BODIES: Final = Prepared(
+    select(REQUESTS.c.number, REQUESTS.c.version, REQUESTS.c.body).where(
+        REQUESTS.c.number.in_(bindparam("numbers", expanding=True))
+    ),
+    many="numbers",
+)
 FACTS: Final = Prepared(
     select(*(DELIVERIES.c[name] for name in ("id", "request", "ordinal", "step", "item", "state", "stage"))).where(
         DELIVERIES.c.request.in_(bindparam("numbers", expanding=True))
@@ -106,7 +106,7 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
             route = book.known(request.version).route
             if route.has_decisions and decisions is None:
                 decisions = _decisions(connection, numbers)
-            document = orjson.loads(request.body) if route.has_expressions else {}
+            document = _document(connection, request.number) if route.has_expressions else {}
             progress = _progress(route, document, request, rows, (decisions or {}).get(request.number, {}))
         else:
             progress = Progress(Status.PARKED, INTEGRATION_ERROR)
@@ -193,6 +193,12 @@ def key_of(delivery: int) -> DeliveryKey:
 def iso(instant: int) -> str:
     """Write an instant as an ISO 8601 date-time in UTC."""
     return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _document(connection: Connection, number: int) -> Mapping[str, Any]:
+    [row] = BODIES.among(connection, [number])
+    document: dict[str, Any] = orjson.loads(row.body)
+    return document
 
 
 def _facts(connection: Connection, numbers: Collection[int]) -> Mapping[int, list[Any]]:

@@ -299,3 +299,22 @@ class Counter(SQLModel, table=True):
 
     name: str = Field(sa_column=Column(String(20), primary_key=True))
     value: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+def table_of(model: type[SQLModel]) -> Any:
+    """Give a model's table, for Core statements."""
+    return model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
+
+
+REQUESTS: Final = table_of(Request)
+DELIVERIES: Final = table_of(Delivery)
+ATTEMPTS: Final = table_of(Attempt)
+EVENTS: Final = table_of(Event)
+DECISIONS: Final = table_of(Decision)
+REVISIONS: Final = table_of(Revision)
+ATTACHMENTS: Final = table_of(Attachment)
+TARGETS: Final = table_of(Target)
+KEYS: Final = table_of(ApiKey)
+DEFINITIONS: Final = table_of(DefinitionRow)
+TALLY: Final = table_of(Tally)
+COUNTERS: Final = table_of(Counter)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, text, update
 
 from hub.book import Book
 from hub.policy import Policy
 from hub.statements import upsert
-from hub.tables import READY, Delivery, Event, Target, among
-
-TARGETS: Final[Any] = Target.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
-DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
-EVENTS: Final[Any] = Event.__table__  # type: ignore[attr-defined]  # likewise
+from hub.tables import DELIVERIES, EVENTS, READY, TARGETS, among
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,14 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, func, select, text, union_all
 
 from hub.access import EVERY_HOUSE, Principal, Role
-from hub.attachments import ATTACHMENTS, Described
+from hub.attachments import Described
 from hub.book import Book
 from hub.catalogue import Definition
 from hub.lifecycle import State
 from hub.model import Channel, Frozen, Status
 from hub.policy import PARIS
 from hub.routing import CALLBACK
-from hub.tables import TROUBLED, UNEASY, Attempt, Delivery, Event, Request, among, standing
-
-REQUESTS: Final[Any] = Request.__table__  # type: ignore[attr-defined]  # SQLModel adds it to every table
-DELIVERIES: Final[Any] = Delivery.__table__  # type: ignore[attr-defined]  # likewise
-ATTEMPTS: Final[Any] = Attempt.__table__  # type: ignore[attr-defined]  # likewise
-EVENTS: Final[Any] = Event.__table__  # type: ignore[attr-defined]  # likewise
+from hub.tables import ATTACHMENTS, ATTEMPTS, DELIVERIES, EVENTS, REQUESTS, TROUBLED, UNEASY, among, standing
 
 STAGE: Final = "stage"
 """The kind of an event that says which stage a request reached."""
