@@ -125,7 +125,7 @@ class Delivery(SQLModel, table=True):
         one_of("state", list(State), "delivery_state"),
         UniqueConstraint("request", "step", "item", name="delivery_step"),
         partial_index("delivery_due", among(READY), "target", "claims", "next_at"),
-        partial_index("delivery_held", among(HELD), "target", "lease_until"),
+        partial_index("delivery_held", among(HELD), "target"),
         partial_index("delivery_troubled", among(TROUBLED), "state", "target", "code", "id"),
     )
 

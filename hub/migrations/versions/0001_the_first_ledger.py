@@ -226,7 +226,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "delivery_held",
-            ["target", "lease_until"],
+            ["target"],
             unique=False,
             sqlite_where=sa.text("state IN ('asking', 'claimed', 'sending')"),
             postgresql_where=sa.text("state IN ('asking', 'claimed', 'sending')"),
