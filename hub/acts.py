@@ -17,7 +17,7 @@ from hub.lifecycle import FINAL, Event, State, advance
 from hub.model import FINAL_STATUSES, Effect
 from hub.routing import Await, Deliver, Notify
 from hub.settlement import ROOM, Settled, settle
-from hub.tables import DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
+from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
 
 
 class MissingError(ConflictError):
@@ -292,16 +292,5 @@ def _keep_items(book: Book, connection: Connection, request: Row[Any], bodies: t
 def _audit(book: Book, connection: Connection, wanted: Act, about: tuple[int, int | None], note: str = "") -> None:
     """Write one line about a request, and perhaps one of its deliveries: what was done, by whom."""
     number, delivery = about
-    connection.execute(
-        EVENTS.insert(),
-        {
-            "request": number,
-            "delivery": delivery,
-            "kind": type(wanted).__name__.lower(),
-            "actor": wanted.actor,
-            "stage": "",
-            "status": "",
-            "note": note,
-            "at": book.now(),
-        },
-    )
+    said = {"kind": type(wanted).__name__.lower(), "actor": wanted.actor, "note": note, "at": book.now()}
+    connection.execute(EVENTS.insert(), {**BLANK_EVENT, **said, "request": number, "delivery": delivery})

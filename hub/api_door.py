@@ -17,7 +17,6 @@ from hub.access import Principal, Scope, allow, require, same_house
 from hub.acts import Act, Cancel, Correct, Decide, Done, Finalize, MissingError, Retry, UnsureError, Verify
 from hub.app import Hub
 from hub.errors import ConflictError, MappingError
-from hub.events import Staged
 from hub.gate import LARGEST_BODY, read_body, read_json, validate_data
 from hub.intake import FileTakenError, KeyReusedError, ReferenceTakenError
 from hub.model import Frozen
@@ -161,7 +160,7 @@ async def perform(hub: Hub, wanted: Act, *targets: str) -> Done:
     except ConflictError:
         raise Problem(ProblemType.CONFLICT, STANDS_OTHERWISE[type(wanted)]) from None
     for change in done.settled.stages:
-        hub.announcer(Staged(change.kind, change.stage))
+        hub.announcer(change)
     hub.engine.wake({*targets, *done.settled.targets})
     return done
 

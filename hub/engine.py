@@ -24,7 +24,7 @@ from hub.claims import GRACE, POISON_CLAIMS, Claim, Intent, Order, milliseconds
 from hub.connector import Deadline, Exchange, File, Outbound, Receipt
 from hub.database import will_pass
 from hub.errors import DeliveryError, MappingError, UncertainError
-from hub.events import Announcer, Attempted, Staged, Swept
+from hub.events import Announcer, Attempted, Swept
 from hub.judgement import Case, Ruling, judge_asking, judge_sending
 from hub.ledger import Ledger
 from hub.lifecycle import Event, State
@@ -214,8 +214,7 @@ class Engine:
                 if len(result.files) == len(result.file_ids):
                     prepared.append(result)
                 else:
-                    ruling = Ruling(Event.GIVEN_UP, "file_missing", uncertain=claim.ever_uncertain)
-                    self._spawn(self._give_up(target, claim, ruling), claim.id)
+                    self._spawn(self._give_up(target, claim, given_up(claim, "file_missing")), claim.id)
             else:
                 self._spawn(self._give_up(target, claim, result), claim.id)
         return prepared
@@ -223,12 +222,12 @@ class Engine:
     def _write(self, target: LiveTarget, claim: Claim) -> Parcel | Ruling:
         """Write one message; a mapping that fails, or a payload that keeps killing, goes to a person."""
         if claim.claims > POISON_CLAIMS:
-            return Ruling(Event.GIVEN_UP, "poison", uncertain=claim.ever_uncertain)
+            return given_up(claim, "poison")
         definition = self._ledger.book.known(claim.version)
         mapping = definition.mappings[claim.mapping]
         operation = target.operations.get(mapping.operation)
         if operation is None:
-            return Ruling(Event.GIVEN_UP, "no_such_operation", uncertain=claim.ever_uncertain)
+            return given_up(claim, "no_such_operation")
         document = orjson.loads(claim.body)
         try:
             bindings = bindings_of(claim, definition.route, document)
@@ -236,7 +235,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001  # whatever a payload does to its mapping is that delivery's alone
             if not isinstance(error, MappingError):
                 log.error("mapping failed", mapping=claim.mapping, error=type(error).__name__)  # noqa: TRY400  # as below
-            return Ruling(Event.GIVEN_UP, "mapping", uncertain=claim.ever_uncertain)
+            return given_up(claim, "mapping")
         return Parcel(claim, operation, mapping.operation, body, file_ids)
 
     async def _send(self, target: LiveTarget, one: Parcel, deadline: Deadline, began: float) -> None:
@@ -313,7 +312,7 @@ class Engine:
     def _after(self, target: LiveTarget, recorded: Recorded, ruling: Ruling, step: str) -> None:
         """Pass on what recording led to, and come back to the target when it is time."""
         for change in recorded.settled.stages:
-            self._announce(Staged(change.kind, change.stage))
+            self._announce(change)
         wait = max(0, ruling.next_at - self._ledger.book.now()) if ruling.next_at else 0
         if ruling.next_at and wait < milliseconds(SOON):
             asyncio.get_running_loop().call_later(wait / 1000, self.wake, (target.name,))
@@ -365,6 +364,11 @@ class Engine:
         ruling = Ruling(Event.RELEASED, code, claim.stage, now, "", claim.ever_uncertain, claim.if_absent)
         await self._record(target, one, ruling, Trial(now, counts=False))
         self._in_hand.discard(claim.id)
+
+
+def given_up(claim: Claim, code: str) -> Ruling:
+    """Leave to a person what could not even be tried."""
+    return Ruling(Event.GIVEN_UP, code, uncertain=claim.ever_uncertain)
 
 
 def bindings_of(claim: Claim, route: Route, document: Mapping[str, Any]) -> dict[str, Any]:

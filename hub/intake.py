@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, or_, select, update
 from hub.errors import ConflictError
 from hub.routing import Progress
 from hub.settlement import NEW_DELIVERIES, delivery_rows
-from hub.statements import Prepared, upsert
+from hub.statements import Prepared, listed, upsert
 from hub.tables import ATTACHMENTS, COUNTERS, REQUESTS, TALLY
 
 FIRST_NUMBER: Final = 100_000_000
@@ -21,9 +21,7 @@ LAST_NUMBER: Final = 999_999_999
 NEW_REQUESTS: Final = Prepared(
     upsert(REQUESTS).values({column.name: bindparam(column.name) for column in REQUESTS.c}).on_conflict_do_nothing()
 )
-PRESENT: Final = Prepared(
-    select(REQUESTS.c.number).where(REQUESTS.c.number.in_(bindparam("numbers", expanding=True))), many="numbers"
-)
+PRESENT: Final = Prepared(select(REQUESTS.c.number).where(listed(REQUESTS.c.number)))
 
 
 ADDED: Final = upsert(TALLY).values(kind=bindparam("kind"), accepted=bindparam("accepted"))

@@ -17,7 +17,7 @@ from hub.judgement import Ruling
 from hub.lifecycle import Event, State, advance
 from hub.policy import Policy
 from hub.settlement import Settled, settle
-from hub.statements import Prepared, insertion
+from hub.statements import Prepared, insertion, listed
 from hub.tables import ATTEMPTS, DELIVERIES, TARGETS, BreakerState
 
 STOPPED: Final = "stopped"
@@ -75,17 +75,11 @@ MOVE: Final = Prepared(
 
 
 NOW: Final = Prepared(
-    select(DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.fence)
-    .where(DELIVERIES.c.id.in_(bindparam("deliveries", expanding=True)))
-    .with_for_update(),
-    many="deliveries",
+    select(DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.fence).where(listed(DELIVERIES.c.id)).with_for_update()
 )
 NEW_ATTEMPTS: Final = Prepared(insertion(ATTEMPTS))
 HEALTH: Final = Prepared(
-    select(TARGETS.c.name, TARGETS.c.breaker, TARGETS.c.fails, TARGETS.c.last_success_at).where(
-        TARGETS.c.name.in_(bindparam("targets", expanding=True))
-    ),
-    many="targets",
+    select(TARGETS.c.name, TARGETS.c.breaker, TARGETS.c.fails, TARGETS.c.last_success_at).where(listed(TARGETS.c.name))
 )
 
 

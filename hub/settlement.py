@@ -17,11 +17,12 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from hub.book import Book
 from hub.catalogue import CALLBACK_MAPPING
 from hub.errors import MappingError
+from hub.events import Staged
 from hub.lifecycle import State
 from hub.model import FINAL_STATUSES, DeliveryKey, Status, delivery_key
 from hub.routing import CALLBACK, INTEGRATION_ERROR, Decision, Fact, Planned, Progress, Route
-from hub.statements import Prepared, insertion
-from hub.tables import DECISIONS, DELIVERIES, EVENTS, REQUESTS
+from hub.statements import Prepared, insertion, listed
+from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS
 from hub.texts import fill
 
 ROOM: Final = 1000
@@ -47,40 +48,23 @@ WANTED: Final = Prepared(
             for name in ("number", "front_end", "kind", "version", "status", "stage", "awaiting", "cancelled")
         )
     )
-    .where(REQUESTS.c.number.in_(bindparam("numbers", expanding=True)))
+    .where(listed(REQUESTS.c.number))
     .order_by(REQUESTS.c.number)
-    .with_for_update(),
-    many="numbers",
+    .with_for_update()
 )
 """Locks the requests, in order: two that settle different deliveries of one request must see each other's."""
 
 BODIES: Final = Prepared(
-    select(REQUESTS.c.number, REQUESTS.c.version, REQUESTS.c.body).where(
-        REQUESTS.c.number.in_(bindparam("numbers", expanding=True))
-    ),
-    many="numbers",
+    select(REQUESTS.c.number, REQUESTS.c.version, REQUESTS.c.body).where(listed(REQUESTS.c.number))
 )
 FACTS: Final = Prepared(
     select(*(DELIVERIES.c[name] for name in ("id", "request", "ordinal", "step", "item", "state", "stage"))).where(
-        DELIVERIES.c.request.in_(bindparam("numbers", expanding=True))
-    ),
-    many="numbers",
+        listed(DELIVERIES.c.request)
+    )
 )
-DECIDED: Final = Prepared(
-    select(DECISIONS).where(DECISIONS.c.request.in_(bindparam("numbers", expanding=True))), many="numbers"
-)
+DECIDED: Final = Prepared(select(DECISIONS).where(listed(DECISIONS.c.request)))
 NEW_DELIVERIES: Final = Prepared(insertion(DELIVERIES))
 NEW_EVENTS: Final = Prepared(insertion(EVENTS))
-
-
-@dataclass(frozen=True, slots=True)
-class StageChange:
-    """A request reached a stage."""
-
-    number: int
-    kind: str
-    stage: str
-    status: str
 
 
 @dataclass(slots=True)
@@ -88,7 +72,7 @@ class Settled:
     """What settling changed: the targets that have new work, and the stages reached."""
 
     targets: set[str] = field(default_factory=set)
-    stages: list[StageChange] = field(default_factory=list)
+    stages: list[Staged] = field(default_factory=list)
 
 
 def settle(connection: Connection, book: Book, numbers: Collection[int], actor: str = "hub") -> Settled:
@@ -96,20 +80,15 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
     settled = Settled()
     requests = WANTED.among(connection, numbers)
     facts = _facts(connection, numbers)
-    decisions: dict[int, dict[str, Decision]] | None = None
+    routes = {request.number: _route(book, connection, request.version) for request in requests}
+    documents = _documents(connection, [number for number, route in routes.items() if route and route.has_expressions])
+    decisions = _decisions(connection, [number for number, route in routes.items() if route and route.has_decisions])
     changes: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
     for request in requests:
-        rows = facts[request.number]
-        if book.can_read(connection, request.version):
-            route = book.known(request.version).route
-            if route.has_decisions and decisions is None:
-                decisions = _decisions(connection, numbers)
-            document = _document(connection, request.number) if route.has_expressions else {}
-            progress = _progress(route, document, request, rows, (decisions or {}).get(request.number, {}))
-        else:
-            progress = Progress(Status.PARKED, INTEGRATION_ERROR)
+        number, rows = request.number, facts[request.number]
+        progress = _progress(routes[number], documents.get(number, {}), request, rows, decisions.get(number, {}))
         planned = list(progress.planned)
         if (progress.status, progress.stage, progress.awaiting) != (
             request.status,
@@ -118,7 +97,7 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
         ):
             changes.append(_change(request, progress, book.now()))
         if progress.stage != request.stage:
-            settled.stages.append(StageChange(request.number, request.kind, progress.stage, progress.status))
+            settled.stages.append(Staged(request.kind, progress.stage))
             events.append(_stage_event(request, progress, actor, book.now()))
             planned += _callback(book, connection, request, progress, rows)
         last = max((row.ordinal for row in rows), default=0)
@@ -129,18 +108,24 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
 
 
 def _progress(
-    route: Route,
+    route: Route | None,
     document: Mapping[str, Any],
     request: Row[Any],
     rows: Sequence[Row[Any]],
     decisions: Mapping[str, Decision],
 ) -> Progress:
-    """Say where a request stands; one whose data the route cannot read any more waits for a person."""
+    """Say where a request stands; one whose route or data cannot be read any more waits for a person."""
     facts = [Fact(row.step, row.item, State(row.state), row.stage) for row in rows]
     try:
-        return route.progress(document, facts, decisions, cancelled=bool(request.cancelled))
+        if route is not None:
+            return route.progress(document, facts, decisions, cancelled=bool(request.cancelled))
     except MappingError:
-        return Progress(Status.PARKED, INTEGRATION_ERROR)
+        pass
+    return Progress(Status.PARKED, INTEGRATION_ERROR)
+
+
+def _route(book: Book, connection: Connection, version: str) -> Route | None:
+    return book.known(version).route if book.can_read(connection, version) else None
 
 
 def delivery_rows(
@@ -195,10 +180,9 @@ def iso(instant: int) -> str:
     return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _document(connection: Connection, number: int) -> Mapping[str, Any]:
-    [row] = BODIES.among(connection, [number])
-    document: dict[str, Any] = orjson.loads(row.body)
-    return document
+def _documents(connection: Connection, numbers: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
+    """Read the bodies that some route reads."""
+    return {row.number: orjson.loads(row.body) for row in BODIES.among(connection, numbers)} if numbers else {}
 
 
 def _facts(connection: Connection, numbers: Collection[int]) -> Mapping[int, list[Any]]:
@@ -210,7 +194,7 @@ def _facts(connection: Connection, numbers: Collection[int]) -> Mapping[int, lis
 
 def _decisions(connection: Connection, numbers: Collection[int]) -> dict[int, dict[str, Decision]]:
     found: dict[int, dict[str, Decision]] = defaultdict(dict)
-    for row in DECIDED.among(connection, numbers):
+    for row in DECIDED.among(connection, numbers) if numbers else ():
         found[row.request][row.step] = Decision(row.step, bool(row.accepted), row.reason)
     return found
 
@@ -227,16 +211,8 @@ def _change(request: Row[Any], progress: Progress, now: int) -> dict[str, Any]:
 
 
 def _stage_event(request: Row[Any], progress: Progress, actor: str, now: int) -> dict[str, Any]:
-    return {
-        "request": request.number,
-        "delivery": None,
-        "kind": "stage",
-        "actor": actor,
-        "stage": progress.stage,
-        "status": progress.status,
-        "note": "",
-        "at": now,
-    }
+    said = {"kind": "stage", "actor": actor, "stage": progress.stage, "status": progress.status, "at": now}
+    return {**BLANK_EVENT, **said, "request": request.number}
 
 
 def _callback(

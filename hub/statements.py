@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, Table, bindparam
+from sqlalchemy import ColumnElement, Connection, Executable, Table, bindparam
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import OperationalError
 
-EXPANDING: Final = "__[POSTCOMPILE_{}]"
+LISTED: Final = "listed"
+EXPANDING: Final = f"__[POSTCOMPILE_{LISTED}]"
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class Text:
 
 
 class Prepared:
-    """A statement with named parameters; one of them, `many`, may be a list for `IN`.
+    """A statement with named parameters, or with one list for `IN` (`listed`).
 
     Rows come as named tuples of what the driver gives: no type is converted. Raises OperationalError for
     whatever the driver raises.
     """
 
-    def __init__(self, statement: Executable, many: str = "") -> None:
-        self._statement, self._many = statement, many
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
         self._texts: dict[tuple[str, int], Text] = {}
         self._row: Any = None
 
@@ -59,10 +60,10 @@ class Prepared:
         """Run once and give every row."""
         return self._fetch(connection, self._text(connection.dialect, 0), values)
 
-    def among(self, connection: Connection, listed: Collection[Any]) -> list[Any]:
+    def among(self, connection: Connection, values: Collection[Any]) -> list[Any]:
         """Run once with a list for `IN`, and give every row."""
-        values = {f"{self._many}_{index}": value for index, value in enumerate(listed)}
-        return self._fetch(connection, self._text(connection.dialect, len(listed)), values)
+        named = {f"{LISTED}_{index}": value for index, value in enumerate(values)}
+        return self._fetch(connection, self._text(connection.dialect, len(values)), named)
 
     def _fetch(self, connection: Connection, text: Text, values: Mapping[str, Any]) -> list[Any]:
         with _cursor(connection, text) as cursor:
@@ -80,10 +81,10 @@ class Prepared:
     def _compile(self, dialect: Dialect, length: int) -> Text:
         compiled: Any = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # Executable has no base
         constants = {name: value for name, value in compiled.params.items() if value is not None}
-        items = [f"{self._many}_{index}" for index in range(length)]
+        items = [f"{LISTED}_{index}" for index in range(length)]
         marks = ["?" if compiled.positional else f"%({name})s" for name in items]
-        sql = compiled.string.replace(EXPANDING.format(self._many), ", ".join(marks))
-        names = list(_expanded(compiled.positiontup or (), self._many, items))
+        sql = compiled.string.replace(EXPANDING, ", ".join(marks))
+        names = list(_expanded(compiled.positiontup or (), items))
         return Text(sql, names, constants, compiled.positional)
 
 
@@ -115,9 +116,14 @@ def insertion(table: Table) -> Any:
     return table.insert().values({one.name: bindparam(one.name) for one in table.columns if one is not numbered})
 
 
-def _expanded(names: Sequence[str], many: str, items: Sequence[str]) -> Iterator[str]:
+def _expanded(names: Sequence[str], items: Sequence[str]) -> Iterator[str]:
     for name in names:
-        if name == many and many:
+        if name == LISTED:
             yield from items
         else:
             yield name
+
+
+def listed(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Write `column IN (…)` over the list that `Prepared.among` is given."""
+    return column.in_(bindparam(LISTED, expanding=True))

@@ -5,8 +5,9 @@ The hub's own statements are Core statements over these tables; they run unchang
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -194,6 +195,12 @@ class Event(SQLModel, table=True):
     status: str = Field(default="", sa_column=Column(String(20), nullable=False))
     note: str = Field(default="", sa_column=Column(Text, nullable=False))
     at: int = instant()
+
+
+BLANK_EVENT: Final[Mapping[str, Any]] = MappingProxyType(
+    {"request": None, "delivery": None, "stage": "", "status": "", "note": ""}
+)
+"""What an event's row says where nothing is said; kind, actor and moment are always said."""
 
 
 class Decision(SQLModel, table=True):

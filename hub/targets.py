@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, text, update
 from hub.book import Book
 from hub.policy import Policy
 from hub.statements import upsert
-from hub.tables import DELIVERIES, EVENTS, READY, TARGETS, among
+from hub.tables import BLANK_EVENT, DELIVERIES, EVENTS, READY, TARGETS, among
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,9 @@ def _switch(book: Book, connection: Connection, wanted: Switch) -> bool:
     values = {"paused": wanted.paused, "paused_reason": wanted.reason}
     found = connection.execute(update(TARGETS).where(TARGETS.c.name == wanted.target).values(**values)).rowcount == 1
     if found:
-        line = {
-            "request": None,
-            "delivery": None,
-            "kind": "pause" if wanted.paused else "resume",
-            "actor": wanted.actor,
-            "stage": "",
-            "status": "",
-            "note": f"{wanted.target}: {wanted.reason}",
-            "at": book.now(),
-        }
-        connection.execute(EVENTS.insert(), line)
+        kind, note = "pause" if wanted.paused else "resume", f"{wanted.target}: {wanted.reason}"
+        said = {"kind": kind, "actor": wanted.actor, "note": note, "at": book.now()}
+        connection.execute(EVENTS.insert(), {**BLANK_EVENT, **said})
     return found
 
 
