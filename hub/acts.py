@@ -250,7 +250,8 @@ def _delivery(connection: Connection, delivery: int) -> Row[Any]:
 def _deliveries(connection: Connection, number: int) -> Sequence[Any]:
     columns = DELIVERIES.c
     listed = select(columns.id, columns.step, columns.item, columns.state, columns.ever_uncertain)
-    return connection.execute(listed.where(columns.request == number)).all()
+    mine = listed.where(columns.request == number).order_by(columns.id).with_for_update()
+    return connection.execute(mine).all()
 
 
 def _move(book: Book, connection: Connection, delivery: Row[Any], event: Event, **values: Any) -> None:

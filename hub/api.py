@@ -1,34 +1,25 @@
-"""The HTTP API: builds the application from its routes, and answers for its own health."""
+"""The HTTP API: builds the application from its routes."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from jinja2 import Environment, FileSystemLoader
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from hub import api_files, api_kinds, api_operations, api_requests
-from hub.api_door import MEANINGS, hub_of, problem_of
+from hub.api_door import MEANINGS, problem_of
 from hub.api_schema import DESCRIPTION, TITLE, describer
 from hub.app import Hub
+from hub.health import HEALTH
 from hub.problems import install, on_unknown
-from hub.views import alive
-
-TICKS_WITHIN: Final = 30.0
-"""Seconds within which an engine that works looks round."""
-
-ANSWERS_WITHIN: Final = 5.0
-"""Seconds within which a ledger that works answers."""
 
 GUARDS: Final = {
     b"cache-control": b"no-store",
@@ -94,27 +85,6 @@ def build_api(hub: Hub) -> FastAPI:
     return app
 
 
-async def live(request: Request) -> Response:
-    """Say whether this process is worth keeping."""
-    failed = hub_of(request).failed.is_set()
-    return JSONResponse({"status": "failed" if failed else "alive"}, 503 if failed else 200)
-
-
-async def ready(request: Request) -> Response:
-    """Say whether requests are taken and carried on, and if not, what is out of order."""
-    hub = hub_of(request)
-    reasons = [
-        reason
-        for reason, well in {
-            "ledger": await _answers(hub),
-            "engine": time.monotonic() - hub.engine.last_tick < TICKS_WITHIN and not hub.failed.is_set(),
-        }.items()
-        if not well
-    ]
-    said = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
-    return JSONResponse(said, 503 if reasons else 200)
-
-
 async def docs(request: Request) -> Response:
     """Show the API to people, on a page that needs nothing from elsewhere."""
     page = PAGES.get_template("docs.html.j2").render(schema=request.app.openapi())
@@ -129,19 +99,8 @@ async def home(_request: Request) -> Response:
 OWN: Final = [
     Route("/", home),
     Route("/docs", docs),
-    Route("/health/live", live),
-    Route("/health/ready", ready),
+    *HEALTH,
 ]
-
-
-async def _answers(hub: Hub) -> bool:
-    """Ask the writer to read: it works, and the database answers."""
-    try:
-        async with asyncio.timeout(ANSWERS_WITHIN):
-            answered = await hub.ledger.write(alive, None)
-    except (SQLAlchemyError, TimeoutError):
-        return False
-    return bool(answered)
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:

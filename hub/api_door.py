@@ -23,6 +23,7 @@ from hub.model import Frozen
 from hub.problems import Problem, ProblemType
 from hub.rehearsal import rehearse
 from hub.settlement import ROOM
+from hub.stores import StoreError
 from hub.views import Found, find
 from hub.words import FieldError, Form, explain_model
 
@@ -161,7 +162,7 @@ async def perform(hub: Hub, wanted: Act, *targets: str) -> Done:
         raise Problem(ProblemType.CONFLICT, STANDS_OTHERWISE[type(wanted)]) from None
     for change in done.settled.stages:
         hub.announcer(change)
-    hub.engine.wake({*targets, *done.settled.targets})
+    hub.wake({**dict.fromkeys(targets, ()), **done.settled.due})
     return done
 
 
@@ -200,6 +201,11 @@ MEANINGS: Final[Mapping[type[Exception], Callable[[], Problem]]] = {
     MappingError: lambda: Problem(
         ProblemType.INVALID,
         errors=[FieldError("/data", "Données de la démarche", "le circuit de la démarche ne sait pas les lire")],
+    ),
+    StoreError: lambda: Problem(
+        ProblemType.UNAVAILABLE,
+        "Les pièces jointes sont inaccessibles pour le moment ; répétez l'appel.",
+        headers=AGAIN,
     ),
     SQLAlchemyError: lambda: Problem(
         ProblemType.UNAVAILABLE, "Rien n'a été enregistré ; répétez l'appel, avec la même clé.", headers=AGAIN

@@ -15,9 +15,10 @@ from starlette.responses import Response, StreamingResponse
 from hub.access import same_house
 from hub.api_door import Here, Reader, Submitter, find_request
 from hub.api_schema import STRICT_BODY, refusals
-from hub.files import LARGEST_FILE, PIECE, content_disposition
+from hub.files import LARGEST_FILE, content_disposition
 from hub.problems import Problem, ProblemType
 from hub.representations import AttachmentNote
+from hub.stores import PIECE
 
 WRAPPING: Final = 64 * 1024
 """What a multipart body may add to its file."""
@@ -92,7 +93,23 @@ async def fetch(hub: Here, caller: Reader, attachment: Id) -> StreamingResponse:
     if described.request is not None:
         await find_request(hub, caller, described.request)
     headers = {"Content-Disposition": content_disposition(described.name), "Content-Length": str(described.size)}
-    return StreamingResponse(hub.attachments.open(described), 200, headers, described.media_type)
+    content = await _begun(hub.attachments.open(described))
+    return StreamingResponse(content, 200, headers, described.media_type)
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Read a first piece, while the answer can still be a refusal; raises Problem 404, or StoreError."""
+    try:
+        first = await anext(pieces)
+    except FileNotFoundError:
+        raise Problem(ProblemType.NOT_FOUND) from None
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_of_it()
 
 
 def _check_length(request: Request) -> None:

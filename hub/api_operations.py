@@ -186,7 +186,7 @@ async def pause(
 async def resume(hub: Here, caller: Operator, name: TargetName) -> TargetHealth:
     """Send to a target again."""
     resumed = await _switch(hub, Switch(name, paused=False, actor=actor_of(caller)))
-    hub.engine.wake({name})
+    hub.wake({name: ()})
     return resumed
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -13,27 +13,29 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import make_url
 from starlette.routing import BaseRoute
 
 from hub.access import Key, Keyring
 from hub.attachments import Attachments
 from hub.book import Book
 from hub.catalogue import Catalogue, Definition
+from hub.clock import SteadyClock, database_clock, keep_time, system_clock
 from hub.connector import Configured, Connector
-from hub.database import open_database, upgrade
-from hub.engine import Engine
+from hub.database import is_server, open_database, prepare
+from hub.engine import Engine, ignore
 from hub.errors import ConfigurationError
 from hub.events import Announcer
-from hub.files import FolderStore
-from hub.inbox import Inbox
+from hub.inbox import Inbox, Wake
 from hub.keys import find_key
 from hub.ledger import Ledger
 from hub.mapping import CompiledMapping
-from hub.owner import Owner
+from hub.model import Instant
+from hub.owner import FileOwner, Owner, ServerOwner, new_name, without_lock
 from hub.policy import Policy
+from hub.queue import Herald, Listener
 from hub.routing import Deliver, Notify
 from hub.settings import HOME, Settings, TargetSettings
+from hub.stores import open_store
 from hub.target import LiveTarget
 from hub.targets import Declared
 
@@ -42,6 +44,9 @@ STEADY: Final = 60.0
 
 RESTARTS: Final = 3
 """How often the engine is started again before the process ends, for its service manager to see."""
+
+TICKS_WITHIN: Final = 30.0
+"""Seconds within which an engine that works looks round."""
 
 log = structlog.get_logger()
 
@@ -60,51 +65,151 @@ class Hub:
     keyring: Keyring
     announcer: Announcer
     secret: bytes
+    owner: str
+    """By which name the ledger knows what this process claims."""
+    wake: Wake
+    """Says which deliveries are due, to whoever carries them."""
+    carries: bool = True
+    """Whether the engine works in this process."""
     routes: list[BaseRoute] = field(default_factory=list)
     """What monitors add to the API."""
     failed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the engine could not be kept running: the process must end."""
+    """Set when this process could not be kept doing its part: it must end."""
+
+    @property
+    def is_carrying(self) -> bool:
+        """Whether the engine looks round as it should, if it works in this process."""
+        looks_round = time.monotonic() - self.engine.last_tick < TICKS_WITHIN
+        return not self.failed.is_set() and (looks_round or not self.carries)
 
 
 @asynccontextmanager
-async def open_hub(settings: Settings, *, serve: bool = True) -> AsyncIterator[Hub]:
-    """Open the ledger, connect the targets, and serve until the block ends; raises ConfigurationError."""
+async def open_hub(
+    settings: Settings, *, serve: bool = True, hints: bool = False, targets: Collection[str] | None = None
+) -> AsyncIterator[Hub]:
+    """Open the ledger, connect the targets, and work until the block ends; raises ConfigurationError.
+
+    With `serve` this process carries deliveries, those of `targets` or all. With `hints` the broker nudges: a
+    process that serves hears what is due, one that does not says so.
+    """
     catalogue = Catalogue.read(HOME, *settings.homes)
     live = {name: connect(catalogue, name, said) for name, said in settings.targets.items()}
     catalogue = replace(catalogue, kinds=offered(catalogue, live))
+    _check_names(settings, live, targets)
+    secret, announcer = settings.secret(), Announcer()
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(_close_connectors, live)
+        ledger, owner = await _open_ledger(settings, catalogue, live, closing)
+        herald = _herald(settings, closing) if hints and (targets is not None or not serve) else None
+        attachments = Attachments(ledger, await open_store(settings.files))
+        engine = Engine(
+            ledger,
+            live,
+            owner,
+            attachments.files,
+            announcer,
+            sweep_every=settings.sweep_every,
+            serves=targets,
+            tell_others=herald.wake if herald else ignore,
+        )
+        wake: Wake = herald.wake if herald and not serve else engine.wake
+        inbox = Inbox(ledger, catalogue, attachments, announcer, wake=wake, secret=secret)
+
+        async def key_by_prefix(prefix: str) -> Key | None:
+            return await ledger.read(find_key, prefix)
+
+        keyring = Keyring(key_by_prefix, secret, ledger.book.now)
+        hub = Hub(
+            settings,
+            catalogue,
+            ledger,
+            live,
+            engine,
+            attachments,
+            inbox,
+            keyring,
+            announcer,
+            secret,
+            owner.name,
+            wake,
+            carries=serve,
+        )
+        attach_monitors(hub)
+        if serve:
+            await _serve(hub, targets, closing, hints=hints)
+        yield hub
+
+
+async def _serve(hub: Hub, targets: Collection[str] | None, closing: AsyncExitStack, *, hints: bool) -> None:
+    """Carry deliveries until the hub closes, and hear hints about them if there are any."""
+    serving = asyncio.create_task(supervise(hub.engine.run, hub.failed))
+    closing.callback(serving.cancel)
+    closing.push_async_callback(hub.engine.stop, hub.settings.grace)
+    if hints:
+        closing.push_async_callback(asyncio.to_thread, _listen(hub, targets).close)
+
+
+def _listen(hub: Hub, targets: Collection[str] | None) -> Listener:
+    """Hear hints for the engine; without them it would go on, but late, so a process that cannot must end."""
+    loop = asyncio.get_running_loop()
+
+    def hear(target: str, deliveries: list[int]) -> None:
+        loop.call_soon_threadsafe(hub.engine.hint, target, deliveries)
+
+    def ended() -> None:
+        log.error("the consumer of hints ended")
+        loop.call_soon_threadsafe(hub.failed.set)
+
+    return Listener(_broker(hub.settings), hub.targets if targets is None else targets, hear, ended)
+
+
+async def _open_ledger(
+    settings: Settings, catalogue: Catalogue, live: Mapping[str, LiveTarget], closing: AsyncExitStack
+) -> tuple[Ledger, Owner]:
+    """Open the ledger under a name of this process's own, with its clock kept, and write down what it must know."""
     database = open_database(settings.database)
-    upgrade(database)
-    secret = settings.secret()
+    prepare(database)
+    shared = is_server(settings.database)
+    with database.connect() as connection:
+        reading = database_clock(connection) if shared else system_clock()
+    clock = SteadyClock(reading, shared=shared)
     callbacks = {name: said.callback for name, said in settings.front_ends.items() if said.callback}
     operations = {name: target.operations for name, target in live.items()}
-    _check_callbacks(callbacks, live)
-    ledger = Ledger(database, Book(catalogue, callbacks, operations))
+    file = None if shared else FileOwner(Path(database.url.database or "hub"))
+    name = file.name if file else new_name()
+    ledger = Ledger(database, Book(catalogue, callbacks, operations, clock), name)
+    owner: Owner = file or ServerOwner(name, lambda names: ledger.read(without_lock, names))
+    closing.callback(owner.close)
+    closing.push_async_callback(ledger.close)
+
+    async def read_clock() -> Instant:
+        return await ledger.read(database_clock) if shared else system_clock()
+
+    keeping = asyncio.create_task(keep_time(clock, read_clock))
+    closing.callback(keeping.cancel)
     await ledger.keep(catalogue)
     for target in live.values():
         await ledger.declare(Declared(target.name, target.connector_name, target.policy))
-    announcer = Announcer()
-    attachments = Attachments(ledger, FolderStore(settings.files))
-    owner = Owner(Path(make_url(settings.database).database or "hub"))
-    engine = Engine(ledger, live, owner, attachments.files, announcer, sweep_every=settings.sweep_every)
-    inbox = Inbox(ledger, catalogue, attachments, announcer, wake=engine.wake, secret=secret)
+    return ledger, owner
 
-    async def key_by_prefix(prefix: str) -> Key | None:
-        return await ledger.read(find_key, prefix)
 
-    keyring = Keyring(key_by_prefix, secret, ledger.book.now)
-    hub = Hub(settings, catalogue, ledger, live, engine, attachments, inbox, keyring, announcer, secret)
-    attach_monitors(hub)
-    serving = asyncio.create_task(supervise(engine.run, hub.failed)) if serve else None
-    try:
-        yield hub
-    finally:
-        await engine.stop(settings.grace)
-        if serving:
-            serving.cancel()
-        for target in live.values():
-            await target.connector.close()
-        await ledger.close()
-        owner.close()
+def _herald(settings: Settings, closing: AsyncExitStack) -> Herald:
+    """Publish hints to whoever serves, until the hub closes."""
+    herald = Herald(_broker(settings), settings.targets)
+    closing.push_async_callback(asyncio.to_thread, herald.close)
+    return herald
+
+
+def _broker(settings: Settings) -> str:
+    """Give the broker's address; raises ConfigurationError when there is none."""
+    if settings.broker is None:
+        raise ConfigurationError("HUB_BROKER_URL", "the broker's address, amqp://USER:PASSWORD@HOST/VHOST")
+    return settings.broker
+
+
+async def _close_connectors(live: Mapping[str, LiveTarget]) -> None:
+    for target in live.values():
+        await target.connector.close()
 
 
 def connect(catalogue: Catalogue, name: str, said: TargetSettings) -> LiveTarget:
@@ -146,10 +251,15 @@ def offered(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> dict[str, D
     return kinds
 
 
-def _check_callbacks(callbacks: Mapping[str, str], live: Mapping[str, LiveTarget]) -> None:
-    for front_end, target in callbacks.items():
-        if target not in live:
-            raise ConfigurationError("hub.yaml", f"front_ends.{front_end}.callback: no target is called {target!r}")
+def _check_names(settings: Settings, live: Mapping[str, LiveTarget], targets: Collection[str] | None) -> None:
+    """Raise ConfigurationError for a target that is named and not configured."""
+    for front_end, said in settings.front_ends.items():
+        if said.callback and said.callback not in live:
+            wrong = f"front_ends.{front_end}.callback: no target is called {said.callback!r}"
+            raise ConfigurationError("hub.yaml", wrong)
+    unknown = sorted(set(targets or ()) - live.keys())
+    if unknown:
+        raise ConfigurationError("--targets", f"among {', '.join(sorted(live))}: no target is called {unknown[0]!r}")
 
 
 def _check_step(folder: Path, step: Deliver | Notify, mapping: CompiledMapping, target: LiveTarget) -> None:

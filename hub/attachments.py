@@ -10,8 +10,10 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from hub.connector import File
-from hub.files import Store, receive
+from hub.errors import RefusedError
+from hub.files import receive
 from hub.ledger import Ledger
+from hub.stores import Store
 from hub.tables import ATTACHMENTS
 
 
@@ -36,7 +38,7 @@ class Attachments:
         self._ledger, self._store = ledger, store
 
     async def receive(self, stream: AsyncIterator[bytes], name: str, front_end: str) -> Described:
-        """Keep an uploaded file and describe it in the ledger; raises Problem when it is not one we admit."""
+        """Keep an uploaded file and describe it in the ledger; raises Problem for one not admitted, StoreError."""
         stored = await receive(stream, name, self._store)
         described = Described(
             id=secrets.token_hex(16),
@@ -56,18 +58,29 @@ class Attachments:
         return await self._ledger.read(_find, ids)
 
     def open(self, described: Described) -> AsyncIterator[bytes]:
-        """Read a file, piece by piece."""
+        """Read a file, piece by piece; raises FileNotFoundError or StoreError."""
         return self._store.open(described.sha256)
 
     async def files(self, ids: Sequence[str]) -> tuple[File, ...]:
-        """Give attachments to a connector, in the order asked for."""
+        """Give attachments to a connector, in the order asked for; those that do not exist are not there."""
         if not ids:
             return ()
         found = {one.id: one for one in await self.find(ids)}
         return tuple(
-            File(one.name, one.media_type, one.size, one.sha256, partial(self._store.open, one.sha256))
+            File(one.name, one.media_type, one.size, one.sha256, partial(self._read, one))
             for one in (found[wanted] for wanted in ids if wanted in found)
         )
+
+    async def _read(self, described: Described) -> AsyncIterator[bytes]:
+        """Read a file for a connector, before its first byte leaves.
+
+        Raises StoreError, which is transient, when the store fails, RefusedError when it has lost the content.
+        """
+        try:
+            async for piece in self.open(described):
+                yield piece
+        except FileNotFoundError:
+            raise RefusedError("file_missing") from None
 
 
 def _describe(connection: Connection, described: Sequence[Described]) -> list[None]:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, select
 
 from hub.catalogue import Catalogue, Definition
+from hub.clock import Clock, system_clock
 from hub.errors import ConfigurationError
 from hub.manifest import Operation
-from hub.model import Effect, Instant
+from hub.model import Effect
 from hub.statements import upsert
 from hub.tables import DEFINITIONS
-
-Clock = Callable[[], Instant]
-
-
-def system_clock() -> Instant:
-    """Read this machine's clock."""
-    return Instant(time.time_ns() // 1_000_000)
 
 
 class Book:

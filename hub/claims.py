@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, or_, select, text, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, text, update
 
 from hub.book import Book
 from hub.lifecycle import CLAIMABLE, FINAL, HELD, Event, State, advance
@@ -15,7 +15,7 @@ from hub.model import Instant
 from hub.policy import Policy
 from hub.routing import INTEGRATION_ERROR
 from hub.settlement import BODIES, settle
-from hub.statements import Prepared
+from hub.statements import Prepared, listed
 from hub.tables import DELIVERIES, READY, TARGETS, BreakerState, among
 
 GRACE: Final = timedelta(seconds=30)
@@ -30,12 +30,13 @@ POISON_CLAIMS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who wants how many deliveries of which target, and for how long."""
+    """Who wants how many deliveries of which target, and for how long; `these` alone, if some are named."""
 
     target: str
     owner: str
     limit: int
     policy: Policy
+    these: frozenset[int] = frozenset()
 
 
 class Claim(NamedTuple):
@@ -82,8 +83,13 @@ class Taken:
 
 
 def claim(book: Book, connection: Connection, orders: Sequence[Order]) -> list[Taken]:
-    """Take due deliveries in hand for each order, as many as the target's switch, breaker and limits let through."""
-    return [_claim(book, connection, order) for order in orders]
+    """Take due deliveries in hand for each order, as many as the target's switch, breaker and limits let through.
+
+    Targets are locked in the order of their names: those who claim beside each other never wait in a circle.
+    """
+    in_turn = sorted(range(len(orders)), key=lambda index: orders[index].target)
+    taken = {index: _claim(book, connection, orders[index]) for index in in_turn}
+    return [taken[index] for index in range(len(orders))]
 
 
 class Intent(NamedTuple):
@@ -151,21 +157,30 @@ DUE: Final = (
     .limit(bindparam("b_limit"))
     .with_for_update(skip_locked=True)
 )
-TAKE: Final = Prepared(
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id.in_(DUE.scalar_subquery()))
-    .values(
-        state=case(
-            *((DELIVERIES.c.state == state, advance(state, Event.CLAIMED)) for state in CLAIMABLE),
-        ),
-        owner=bindparam("b_owner"),
-        fence=DELIVERIES.c.fence + 1,
-        claims=DELIVERIES.c.claims + 1,
-        lease_until=bindparam("b_lease"),
-        updated_at=bindparam("b_now"),
+
+
+def _take(due: Select[Any]) -> Prepared:
+    """Write the claim of what `due` finds; apart from the update, so that it is looked for and locked only once."""
+    found = due.cte("due")
+    return Prepared(
+        update(DELIVERIES)
+        .where(DELIVERIES.c.id.in_(select(found.c.id)))
+        .values(
+            state=case(
+                *((DELIVERIES.c.state == state, advance(state, Event.CLAIMED)) for state in CLAIMABLE),
+            ),
+            owner=bindparam("b_owner"),
+            fence=DELIVERIES.c.fence + 1,
+            claims=DELIVERIES.c.claims + 1,
+            lease_until=bindparam("b_lease"),
+            updated_at=bindparam("b_now"),
+        )
+        .returning(*(DELIVERIES.c[name] for name in Claim._fields if name in DELIVERIES.c))
     )
-    .returning(*(DELIVERIES.c[name] for name in Claim._fields if name in DELIVERIES.c))
-)
+
+
+TAKE: Final = _take(DUE)
+TAKE_THESE: Final = _take(DUE.where(listed(DELIVERIES.c.id)))
 HELD_NOW: Final = Prepared(
     select(func.count().label("held")).where(DELIVERIES.c.target == bindparam("b_target"), text(among(HELD)))
 )
@@ -210,12 +225,19 @@ def _claim(book: Book, connection: Connection, order: Order) -> Taken:
         "b_owner": order.owner,
         "b_lease": now + milliseconds(order.policy.deadline + GRACE),
     }
-    taken = TAKE.rows(connection, {**values, **SUSPECT}) or TAKE.rows(connection, {**values, **SOUND, "b_limit": limit})
+    taken = _taken(connection, {**values, "b_limit": limit}, order.these)
     if taken:
         _charge(connection, target, order.policy, now, len(taken))
     return Taken(
         _with_requests(book, connection, taken), more=len(taken) == limit or any(row.claims > 1 for row in taken)
     )
+
+
+def _taken(connection: Connection, values: Mapping[str, Any], these: Collection[int]) -> list[Any]:
+    """Take what is due: a suspect alone, or as many sound ones as there may be."""
+    if these:
+        return TAKE_THESE.rows(connection, {**values, **SOUND}, these)
+    return TAKE.rows(connection, {**values, **SUSPECT}) or TAKE.rows(connection, {**values, **SOUND})
 
 
 def _is_shut(target: Row[Any], policy: Policy, now: int) -> bool:

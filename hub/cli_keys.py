@@ -66,7 +66,7 @@ def list_keys(config: Config = None, *, as_json: Json = False) -> None:
 
     Example: hub keys list -c hub.yaml
     """
-    from hub.book import system_clock
+    from hub.clock import system_clock
 
     tell_rows(read_keys(read_settings(config), system_clock()), "keys", OF_KEY, as_json=as_json)
 

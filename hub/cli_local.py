@@ -22,6 +22,8 @@ local = typer.Typer()
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings file; hub.yaml of this folder if there is one.")
 ]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 for a free one.")]
 Tied = Annotated[bool, typer.Option("--tied", hidden=True)]
 
 
@@ -32,8 +34,8 @@ def up(  # noqa: PLR0913  # its options are its parameters
     sandboxes: Annotated[
         bool, typer.Option("--sandboxes", help="Start the sandboxes too, and point every target at them.")
     ] = False,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for a free one.")] = None,
+    host: Host = None,
+    port: Port = None,
     tied: Tied = False,
     as_json: Json = False,
 ) -> None:
@@ -44,9 +46,84 @@ def up(  # noqa: PLR0913  # its options are its parameters
     from hub.processes import log_to_stderr, run
 
     log_to_stderr()
-    over = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = read_settings(config).model_copy(update=over)
+    settings = _at(read_settings(config), host, port)
     raise typer.Exit(run(_up(settings, as_json=as_json, sandboxes=sandboxes, tied=tied)))
+
+
+@local.command(rich_help_panel=INSTALLATION)
+def migrate(config: Config = None) -> None:
+    """Bring the ledger's tables to this version of the hub; those that run meanwhile go on.
+
+    Example: hub migrate -c hub.yaml
+    """
+    from hub.database import open_database, upgrade
+
+    database = open_database(read_settings(config).database)
+    upgrade(database)
+    database.dispose()
+    note("the ledger's tables are those of this version")
+
+
+@local.command(rich_help_panel=START)
+def api(
+    config: Config = None,
+    *,
+    host: Host = None,
+    port: Port = None,
+    tied: Tied = False,
+    as_json: Json = False,
+) -> None:
+    """Take requests in, and leave it to workers to carry them; any number may run, on any machines.
+
+    Example: hub api --port 8080
+    """
+    from hub.serve import API
+
+    _serve_part(_at(read_settings(config), host, port), API, tied=tied, as_json=as_json)
+
+
+@local.command(rich_help_panel=START)
+def worker(  # noqa: PLR0913  # its options are its parameters
+    config: Config = None,
+    *,
+    targets: Annotated[str | None, typer.Option(help="Carry only what is for these, with commas between.")] = None,
+    host: Host = None,
+    port: Annotated[int, typer.Option(help="Port of its /health and /metrics; 0 for a free one.")] = 0,
+    tied: Tied = False,
+    as_json: Json = False,
+) -> None:
+    """Carry requests to their targets; any number may run, on any machines.
+
+    Example: hub worker --targets logitud,technocarte --port 9100
+    """
+    from hub.serve import Part
+
+    part = Part(takes=False, targets=frozenset(targets.split(",")) if targets else None)
+    _serve_part(_at(read_settings(config), host, port), part, tied=tied, as_json=as_json)
+
+
+def _serve_part(settings: Any, part: Any, *, tied: bool, as_json: bool) -> None:
+    """Run one of the processes that share a ledger."""
+    from hub.processes import closed_stdin, log_to_stderr, run
+    from hub.serve import serve
+
+    def announce(url: str, name: str) -> None:
+        if as_json:
+            say_json({"url": url, "worker": name} if part.carries else {"url": url})
+        else:
+            say(f"worker     {name[:8]}   ({url}/health/ready · {url}/metrics)" if part.carries else f"api  {url}")
+
+    async def serve_it() -> int:
+        return await serve(settings, announce, asyncio.ensure_future(closed_stdin()) if tied else None, part)
+
+    log_to_stderr()
+    raise typer.Exit(run(serve_it()))
+
+
+def _at(settings: Any, host: str | None, port: int | None) -> Any:
+    """Lay what the command line says over where the settings listen."""
+    over = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return settings.model_copy(update=over)
 
 
 async def _up(settings: Any, *, as_json: bool, sandboxes: bool, tied: bool) -> int:
@@ -78,8 +155,8 @@ def _first_keys(settings: Any) -> Mapping[str, str]:
     return dict(zip(houses, made, strict=True))
 
 
-def _teller(told: Mapping[str, Any], *, as_json: bool) -> Callable[[str], None]:
-    def tell(url: str) -> None:
+def _teller(told: Mapping[str, Any], *, as_json: bool) -> Callable[[str, str], None]:
+    def tell(url: str, _name: str) -> None:
         if as_json:
             say_json({"url": url, **told})
         else:

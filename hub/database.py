@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import alembic.command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hub.errors import ConfigurationError
+from hub.lifecycle import State
+from hub.model import Status
 
 PRAGMAS: Final = {
     "journal_mode": "wal",
@@ -19,43 +27,201 @@ PRAGMAS: Final = {
     "busy_timeout": 10_000,
 }
 
-
 LASTING: Final = frozenset({"SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_SCHEMA", "SQLITE_MISMATCH"})
 """What SQLite calls the failures that are still there after a wait: a table that is missing, a damaged file."""
+
+LASTING_CLASSES: Final = ("22", "23", "42")
+"""The classes of PostgreSQL's codes that a wait does not mend: data, constraints, and what is missing or forbidden."""
+
+DRIVER: Final = "postgresql+psycopg"
+
+REACH: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "application_name": "hub",
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+        "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
+    }
+)
+"""How a PostgreSQL is spoken to: a dead line is noticed, and nothing is held for ever. Seconds, but where said."""
+
+NEEDED: Final[Mapping[str, tuple[frozenset[str], str]]] = MappingProxyType(
+    {
+        "fsync": (frozenset({"on"}), "set fsync = on in postgresql.conf and restart the server"),
+        "full_page_writes": (frozenset({"on"}), "set full_page_writes = on in postgresql.conf and reload the server"),
+        "synchronous_commit": (
+            frozenset({"on", "local", "remote_write", "remote_apply"}),
+            "remove it from postgresql.conf, or ALTER ROLE … RESET synchronous_commit (ALTER DATABASE … too)",
+        ),
+        "server_encoding": (frozenset({"UTF8"}), "create the database with ENCODING 'UTF8'"),
+        "transaction_read_only": (frozenset({"off"}), "name the primary server, not a standby"),
+    }
+)
+"""What PostgreSQL must say of itself, and how to bring it there: else an acknowledged request could be lost."""
+
+SNAPSHOT: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "sqlite": {"sqlite_begin": "DEFERRED"},
+        "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+    }
+)
+"""How a connection reads: everything as of one moment, and holding nobody up."""
+
+OLDEST_SERVER: Final = 130_000
+
+MIGRATING: Final = 4_828_114_203_551_774
+"""The advisory lock of whoever migrates: two that start together take turns."""
+
+
+def is_server(url: str) -> bool:
+    """Say whether a database is a server's, which several processes may share, rather than a file of ours."""
+    return _place(url).get_backend_name() == "postgresql"
 
 
 def open_database(url: str) -> Engine:
     """Open the ledger; raises ConfigurationError when its commits would not be durable."""
-    place = make_url(url)
-    if place.get_backend_name() != "sqlite":
-        raise ConfigurationError(place.render_as_string(), "a SQLite file: PostgreSQL comes with the distributed mode")
-    if not place.database or place.database == ":memory:":
-        raise ConfigurationError(url, "the ledger needs a file: memory loses what was accepted")
-    Path(place.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False})
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
+    place = _place(url)
+    engine = OPENING[place.get_backend_name()](place)
     with engine.connect() as connection:
-        for name, wanted in PRAGMAS.items():
-            found = connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            if found != wanted:
-                raise ConfigurationError(url, f"PRAGMA {name} is {found}, {wanted} was asked for and is needed")
+        _check(connection, CHECKS[engine.dialect.name])
     return engine
+
+
+def beside_the_loop(engine: Engine) -> AsyncEngine:
+    """Open a server's database a second time, for an event loop."""
+    return create_async_engine(
+        engine.url,
+        hide_parameters=True,
+        connect_args=dict(REACH),
+        pool_size=5,
+        max_overflow=15,
+        pool_timeout=10,
+        pool_pre_ping=True,
+    )
 
 
 def will_pass(error: SQLAlchemyError) -> bool:
     """Tell a failure that time or a person may mend (disk full, locked, unreachable) from one that restarting shows."""
     cause = getattr(error, "orig", None)
-    return getattr(cause, "sqlite_errorname", "") not in LASTING
+    if getattr(cause, "sqlite_errorname", "") in LASTING:
+        return False
+    return not (getattr(cause, "sqlstate", None) or "").startswith(LASTING_CLASSES)
+
+
+def prepare(engine: Engine) -> None:
+    """Bring a file of ours up to date; raise ConfigurationError for a server's old tables: others may be using them."""
+    if engine.dialect.name == "sqlite":
+        upgrade(engine)
+    else:
+        require_upgraded(engine)
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the database's tables to this version of the hub."""
+    """Bring the database's tables to this version of the hub; a newer hub's tables are left as they are."""
+    config = _migrations()
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATING})
+        if _is_known(connection, config):
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+        check_names(connection)
+
+
+def require_upgraded(engine: Engine) -> None:
+    """Raise ConfigurationError when the tables are older than this hub, or hold states it does not know."""
+    config = _migrations()
+    with engine.connect() as connection:
+        wanted, found = ScriptDirectory.from_config(config).get_current_head(), _revision(connection)
+        if found != wanted and _is_known(connection, config):
+            said = f"tables of revision {wanted}, they are at {found}: run `hub migrate`"
+            raise ConfigurationError(_shown(engine.url), said)
+        check_names(connection)
+
+
+def check_names(connection: Connection) -> None:
+    """Refuse a ledger with states of deliveries or statuses of requests that this hub does not know.
+
+    Read from the tables' own constraints, so that no row need be looked at; raises ConfigurationError.
+    """
+    for table, constraint, known in (("delivery", "delivery_state", State), ("request", "request_status", Status)):
+        said = {one["name"]: one["sqltext"] for one in inspect(connection).get_check_constraints(table)}
+        unknown = set(re.findall(r"'(\w+)'", said.get(constraint, ""))) - {str(name) for name in known}
+        if unknown:
+            wanted = f"a hub that knows {', '.join(sorted(unknown))} ({table}s): this one is older than the ledger"
+            raise ConfigurationError(_shown(connection.engine.url), wanted)
+
+
+def _place(url: str) -> URL:
+    """Read a database's address; raises ConfigurationError without its password."""
+    try:
+        place = make_url(url)
+    except ArgumentError:
+        place = None
+    if place is None or place.get_backend_name() not in OPENING:
+        shown = _shown(place) if place else "the database"
+        raise ConfigurationError(shown, "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
+    return place.set(drivername=DRIVER) if place.drivername == "postgresql" else place
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def _open_file(place: URL) -> Engine:
+    if not place.database or place.database == ":memory:":
+        raise ConfigurationError(_shown(place), "the ledger needs a file: memory loses what was accepted")
+    Path(place.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(place, hide_parameters=True, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _open_server(place: URL) -> Engine:
+    return create_engine(
+        place, hide_parameters=True, connect_args=dict(REACH), pool_size=3, max_overflow=2, pool_timeout=10
+    )
+
+
+OPENING: Final[Mapping[str, Callable[[URL], Engine]]] = {"sqlite": _open_file, "postgresql": _open_server}
+
+
+def _check(connection: Connection, checks: Mapping[str, tuple[frozenset[Any], str]]) -> None:
+    """Raise ConfigurationError for the first setting that is not what it must be."""
+    pragma = "PRAGMA" if connection.dialect.name == "sqlite" else "SHOW"
+    for name, (wanted, fix) in checks.items():
+        found = connection.exec_driver_sql(f"{pragma} {name}").scalar()
+        if found not in wanted:
+            raise ConfigurationError(_shown(connection.engine.url), f"{name} is {found}: {fix}")
+    if pragma == "SHOW" and int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) < OLDEST_SERVER:
+        raise ConfigurationError(_shown(connection.engine.url), "PostgreSQL 13 or newer")
+
+
+CHECKS: Final[Mapping[str, Mapping[str, tuple[frozenset[Any], str]]]] = {
+    "sqlite": {name: (frozenset({value}), f"{value} was asked for and is needed") for name, value in PRAGMAS.items()},
+    "postgresql": NEEDED,
+}
+
+
+def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        alembic.command.upgrade(config, "head")
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _is_known(connection: Connection, config: Config) -> bool:
+    """Say whether the tables' revision is one of ours; a newer hub's is not, and only adds to what we know."""
+    found = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    return found is None or found in known
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -56,6 +56,10 @@ STUBBORNLY: Final = AsyncRetrying(
 log = structlog.get_logger()
 
 
+def ignore(_due: Mapping[str, Collection[int]]) -> None:
+    """Tell nobody: the sweep of whoever serves these targets finds them."""
+
+
 @dataclass(slots=True)
 class Parcel:
     """A claim with its message written, ready to be sent or asked about."""
@@ -79,7 +83,7 @@ class Trial:
 
 
 class Engine:
-    """Serves every target of this process until it is stopped."""
+    """Serves targets until it is stopped."""
 
     def __init__(  # noqa: PLR0913  # the composition root hands it everything it works with
         self,
@@ -90,12 +94,17 @@ class Engine:
         announce: Announcer,
         *,
         sweep_every: timedelta = timedelta(seconds=1),
+        serves: Collection[str] | None = None,
+        tell_others: Callable[[Mapping[str, Collection[int]]], None] = ignore,
     ) -> None:
+        """Serve `serves` of the live targets, or all; `tell_others` hears what falls due for the rest."""
         self._ledger, self._live, self._owner = ledger, dict(live), owner
+        self._serves = frozenset(live if serves is None else serves)
+        self._tell_others = tell_others
         self._files, self._announce = files, announce
         self._sweep_every = sweep_every.total_seconds()
         self._look = partial(claims.look, ledger.book)
-        self._hot: set[str] = set()
+        self._hot: dict[str, set[int]] = {}
         self._more: set[str] = set()
         self._woken = asyncio.Event()
         self._in_hand: set[int] = set()
@@ -106,10 +115,20 @@ class Engine:
         self.last_tick = time.monotonic()
 
     def wake(self, names: Iterable[str]) -> None:
-        """Say that these targets have work."""
-        self._hot |= self._live.keys() & set(names)
-        if self._hot:
+        """Say that these targets have work: whatever is due."""
+        for name in self._serves.intersection(names):
+            self._hot[name] = set()
             self._woken.set()
+
+    def hint(self, name: str, deliveries: Collection[int]) -> None:
+        """Say that these deliveries of a target may be due; `wake` says more, and stands."""
+        if name not in self._serves:
+            return
+        if name not in self._hot:
+            self._hot[name] = set(deliveries)
+        elif self._hot[name]:
+            self._hot[name] |= set(deliveries)
+        self._woken.set()
 
     async def run(self) -> None:
         """Serve until `stop`; a ledger that fails for a while is waited for."""
@@ -140,18 +159,18 @@ class Engine:
         """Claim for every target that has work, once some has."""
         await self._woken.wait()
         self._woken.clear()
-        hot, self._hot = self._hot, set()
+        hot, self._hot = self._hot, {}
         try:
-            await asyncio.gather(*(self._take(self._live[name]) for name in sorted(hot)))
+            await asyncio.gather(*(self._take(self._live[name], these) for name, these in hot.items()))
         except SQLAlchemyError:
-            self._hot |= hot
+            self.wake(hot)
             raise
 
-    async def _take(self, target: LiveTarget) -> None:
+    async def _take(self, target: LiveTarget, these: Collection[int]) -> None:
         """Claim what the target may be given, and set to work on it."""
         if self._stopping:
             return
-        order = Order(target.name, self._owner.name, target.policy.concurrency, target.policy)
+        order = Order(target.name, self._owner.name, target.policy.concurrency, target.policy, frozenset(these))
         taken = await self._ledger.claim(order)
         (self._more.add if taken.more else self._more.discard)(target.name)
         if taken.claims:
@@ -316,7 +335,9 @@ class Engine:
         wait = max(0, ruling.next_at - self._ledger.book.now()) if ruling.next_at else 0
         if ruling.next_at and wait < milliseconds(SOON):
             asyncio.get_running_loop().call_later(wait / 1000, self.wake, (target.name,))
-        self.wake(recorded.settled.targets)
+        due = recorded.settled.due
+        self.wake(due)
+        self._tell_others({name: due[name] for name in due.keys() - self._serves})
         if target.name in self._more or step == CALLBACK:
             self.wake((target.name,))
 
@@ -326,7 +347,8 @@ class Engine:
         now = self._ledger.book.now()
         self.wake(await self._ledger.read(targets.due, now))
         held = await self._ledger.read(claims.held, self._owner.name, now)
-        gone = [one for one in held if self._is_gone(one, now)]
+        dead = await self._owner.dead({one.owner for one in held})
+        gone = [one for one in held if one.owner in dead or self._is_forgotten(one, now)]
         if gone:
             for claim in await self._ledger.write(self._look, gone):
                 await self._take_back(claim)
@@ -340,11 +362,9 @@ class Engine:
             task.cancel()
         self._late = late
 
-    def _is_gone(self, held: claims.Held, now: int) -> bool:
-        """Say whether nobody works on it: its owner is dead, or it is ours and forgotten."""
-        if held.owner == self._owner.name:
-            return held.lease_until < now and held.id not in self._in_hand
-        return not self._owner.is_alive(held.owner)
+    def _is_forgotten(self, held: claims.Held, now: int) -> bool:
+        """Say whether a claim is ours and nobody works on it."""
+        return held.owner == self._owner.name and held.lease_until < now and held.id not in self._in_hand
 
     async def _take_back(self, claim: Claim) -> None:
         """Put a dead owner's delivery where it belongs: never back in the queue once its intent was committed."""

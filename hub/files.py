@@ -1,31 +1,26 @@
-"""Attachments: received in a stream, told by their bytes, kept by their SHA-256, given back under a safe name."""
+"""Attachments: received in a stream, told by their bytes, kept in a store, given back under a safe name."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import mmap
 import os
 import re
 import secrets
-import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote
 
 from hub.problems import Problem, ProblemType
+from hub.stores import FolderStore, Store, on_disk  # noqa: F401  # FolderStore: until hub.app opens the store
 
 LARGEST_FILE: Final = 10 * 1024 * 1024
 MOST_PIXELS: Final = 100_000_000
 LONGEST_NAME: Final = 100
-PIECE: Final = 256 * 1024
-ABANDONED: Final = timedelta(hours=1)
 
 MOST_PARTS: Final = 20_000
 """More segments or chunks than any camera or scanner writes in ten megabytes."""
@@ -54,85 +49,12 @@ class Stored:
     sha256: str
 
 
-class Store(Protocol):
-    """Where files are kept, under their SHA-256; a content put twice is kept once."""
-
-    arrivals: Path
-    """A local folder where a file is written before it is known to be good."""
-
-    async def put(self, arrival: Path, sha256: str) -> None:
-        """Keep a local file, durably, and take it away from the arrivals."""
-        ...
-
-    def open(self, sha256: str) -> AsyncIterator[bytes]:
-        """Read a file in pieces; raises FileNotFoundError."""
-        ...
-
-    async def delete(self, sha256: str) -> None:
-        """Forget a content, whether or not it is there; the caller knows that nobody needs it any more."""
-        ...
-
-    async def exists(self, sha256: str) -> bool:
-        """Say whether a content is there."""
-        ...
-
-
-class FolderStore:
-    """A store in a local folder: `root/ab/cd/abcd…`, written aside, synced, then renamed."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.arrivals = root / "arrivals"
-        self.arrivals.mkdir(parents=True, exist_ok=True)
-        self._forget_abandoned()
-
-    async def put(self, arrival: Path, sha256: str) -> None:
-        """Sync the file, rename it into place, sync the folders that name it."""
-        await asyncio.to_thread(self._put, arrival, self._path(sha256))
-
-    async def open(self, sha256: str) -> AsyncIterator[bytes]:
-        """Read in pieces of 256 KiB, off the event loop."""
-        file = await asyncio.to_thread(self._path(sha256).open, "rb")
-        try:
-            while piece := await asyncio.to_thread(file.read, PIECE):
-                yield piece
-        finally:
-            file.close()
-
-    async def delete(self, sha256: str) -> None:
-        """Unlink the file."""
-        await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
-
-    async def exists(self, sha256: str) -> bool:
-        """Look for the file."""
-        return await asyncio.to_thread(self._path(sha256).is_file)
-
-    def _path(self, sha256: str) -> Path:
-        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-            raise ValueError("not a SHA-256")
-        return self._root / sha256[:2] / sha256[2:4] / sha256
-
-    def _put(self, arrival: Path, place: Path) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _sync(arrival)
-        arrival.replace(place)
-        for folder in (place.parent, place.parent.parent, self._root):
-            _sync(folder)
-
-    def _forget_abandoned(self) -> None:
-        """Remove what a process that died left half received."""
-        oldest = time.time() - ABANDONED.total_seconds()
-        for arrival in self.arrivals.iterdir():
-            with suppress(FileNotFoundError):
-                if arrival.stat().st_mtime < oldest:
-                    arrival.unlink()
-
-
 async def receive(stream: AsyncIterator[bytes], declared_name: str, store: Store) -> Stored:
     """Receive a file and keep it, or keep nothing of it.
 
     Raises Problem 413 beyond 10 MB, 415 when the bytes are no JPEG, PNG or PDF or not what the name says,
-    422 when the file is empty, truncated, hides something after its end, or is too large an image.
+    422 when the file is empty, truncated, hides something after its end, or is too large an image; StoreError when
+    it cannot be kept.
     """
     name = safe_name(declared_name)
     announced = MEDIA_TYPES.get(Path(name).suffix.lower())
@@ -141,11 +63,11 @@ async def receive(stream: AsyncIterator[bytes], declared_name: str, store: Store
     arrival = store.arrivals / secrets.token_hex(16)
     try:
         size, sha256 = await _write(stream, arrival)
-        if await asyncio.to_thread(recognize, arrival) != announced:
+        if await on_disk(recognize, arrival) != announced:
             raise _not_admitted()
         await store.put(arrival, sha256)
     finally:
-        await asyncio.to_thread(arrival.unlink, missing_ok=True)
+        await on_disk(arrival.unlink, missing_ok=True)
     return Stored(name, announced, size, sha256)
 
 
@@ -183,16 +105,16 @@ def content_disposition(name: str) -> str:
 async def _write(stream: AsyncIterator[bytes], arrival: Path) -> tuple[int, str]:
     """Write a stream aside; give its size and its SHA-256."""
     size, digest = 0, hashlib.sha256()
-    file = await asyncio.to_thread(arrival.open, "xb")
+    file = await on_disk(arrival.open, "xb")
     try:
         async for piece in stream:
             size += len(piece)
             if size > LARGEST_FILE:
                 raise Problem(ProblemType.TOO_LARGE, "Un fichier pèse au plus 10 Mo.")
             digest.update(piece)
-            await asyncio.to_thread(file.write, piece)
+            await on_disk(file.write, piece)
     finally:
-        await asyncio.to_thread(file.close)
+        await on_disk(file.close)
     return size, digest.hexdigest()
 
 
@@ -275,15 +197,6 @@ def _damaged() -> Problem:
 
 def _hiding() -> Problem:
     return _refused("Le fichier contient des données après sa fin.")
-
-
-def _sync(path: Path) -> None:
-    """Push a file or a folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 KINDS: Final[Mapping[bytes, tuple[str, Callable[[mmap.mmap], None]]]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,11 +21,13 @@ from hub.model import Submission
 from hub.policy import PARIS
 from hub.problems import Problem, ProblemType
 from hub.rehearsal import rehearse
+from hub.settlement import delivery_id
 from hub.words import FieldError
 
 LONGEST_KEY: Final = 255
 
-Wake = Callable[[Iterable[str]], None]
+Wake = Callable[[Mapping[str, Collection[int]]], None]
+"""Hears which deliveries of which targets are due; none named means whatever is."""
 
 
 class Inbox:
@@ -65,7 +67,7 @@ class Inbox:
         acceptance = await self._ledger.accept(arrival)
         self._announce(Accepted(arrival.kind, acceptance.replayed))
         if not acceptance.replayed:
-            self._wake({plan.target for plan in arrival.progress.planned})
+            self._wake(due(arrival))
         return acceptance
 
     def definition(self, kind: str) -> Definition:
@@ -126,6 +128,14 @@ class Inbox:
 
     def _index(self, value: str | None) -> str | None:
         return blind(self._secret, value) if value else None
+
+
+def due(arrival: Arrival) -> dict[str, list[int]]:
+    """List the deliveries a request begins with, by target."""
+    found: dict[str, list[int]] = {}
+    for ordinal, plan in enumerate(arrival.progress.planned, 1):
+        found.setdefault(plan.target, []).append(delivery_id(arrival.number, ordinal))
+    return found
 
 
 def document_of(number: int, now: int, submission: Submission, data: Mapping[str, Any]) -> dict[str, Any]:

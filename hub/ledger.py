@@ -15,9 +15,11 @@ from hub.acts import Act, Done
 from hub.book import Book
 from hub.catalogue import Catalogue
 from hub.claims import Intent, Order, Taken
+from hub.database import SNAPSHOT, beside_the_loop
 from hub.errors import HubError
 from hub.intake import Acceptance, Arrival
 from hub.records import Outcome, Recorded
+from hub.transactions import FileTransactions, ServerTransactions, read_beside
 from hub.writer import Writer
 
 Params = ParamSpec("Params")
@@ -35,9 +37,11 @@ BLOCK: Final = 500
 class Ledger:
     """What can be done with the ledger; each call returns once its commit is on disk."""
 
-    def __init__(self, engine: Engine, book: Book) -> None:
+    def __init__(self, engine: Engine, book: Book, owner: str) -> None:
+        """Open the ledger for one process: on a server, every write proves that `owner` lives."""
         self.engine, self.book = engine, book
-        self._writer = Writer(engine)
+        self._server = beside_the_loop(engine) if engine.dialect.name == "postgresql" else None
+        self._writer = self._open_writer(owner)
         self._claim = partial(claims.claim, book)
         self._record = partial(records.record, book)
         self._act: Acting = partial(acts.act, book)
@@ -45,6 +49,11 @@ class Ledger:
         self._keep: Keeping = partial(book_module.keep, book)
         self._numbers = range(0)
         self._refill = asyncio.Lock()
+
+    def _open_writer(self, owner: str) -> Writer:
+        if self._server is None:
+            return Writer(partial(FileTransactions, self.engine))
+        return Writer(partial(ServerTransactions, self._server, owner), apart=True)
 
     async def number(self) -> int:
         """Take the next request number."""
@@ -90,14 +99,17 @@ class Ledger:
     async def read(
         self, query: Callable[Concatenate[Connection, Params], Result], *args: Params.args, **named: Params.kwargs
     ) -> Result:
-        """Run a query on a connection of its own, away from the event loop."""
-        return await asyncio.to_thread(lambda: self.look(query, *args, **named))
+        """Run a query in one snapshot on a connection of its own, while the event loop goes on."""
+        if self._server is None:
+            return await asyncio.to_thread(lambda: self.look(query, *args, **named))
+        snapshot = self._server.execution_options(**SNAPSHOT["postgresql"])
+        return await read_beside(snapshot, lambda connection: query(connection, *args, **named))
 
     def look(
         self, query: Callable[Concatenate[Connection, Params], Result], *args: Params.args, **named: Params.kwargs
     ) -> Result:
-        """Run a query here and now."""
-        with self.engine.connect().execution_options(sqlite_begin="DEFERRED") as connection:
+        """Run a query in one snapshot, here and now."""
+        with self.engine.connect().execution_options(**SNAPSHOT[self.engine.dialect.name]) as connection:
             return query(connection, *args, **named)
 
     async def declare(self, target: targets.Declared) -> None:
@@ -107,4 +119,6 @@ class Ledger:
     async def close(self) -> None:
         """Finish what waits, and let go of the database."""
         await self._writer.close()
+        if self._server is not None:
+            await self._server.dispose()
         self.engine.dispose()

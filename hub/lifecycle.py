@@ -72,6 +72,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         (State.ASKING, Event.GIVEN_UP): State.PARKED,
         # A late answer may still settle what a dead line left open.
         (State.UNCERTAIN, Event.ACCEPTED): State.DELIVERED,
+        (State.PARKED, Event.ACCEPTED): State.DELIVERED,
         (State.UNCERTAIN, Event.GIVEN_UP): State.PARKED,
         # People.
         (State.PARKED, Event.RETRIED): State.QUEUED,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from hub.access import Key, Role, new_key
-from hub.book import system_clock
-from hub.database import open_database, upgrade
+from hub.clock import system_clock
+from hub.database import open_database, prepare
 from hub.keys import add_keys, every_key, revoke
 from hub.policy import later
 from hub.settings import Settings
@@ -34,7 +34,7 @@ def make_keys(settings: Settings, *wanted: Wanted) -> list[str]:
         text, key = new_key(settings.secret(), now, front_end=one.front_end, role=one.role, expires_at=expires)
         made.append((text, replace(key, kinds=frozenset(one.kinds), sites=frozenset(one.sites))))
     database = open_database(settings.database)
-    upgrade(database)
+    prepare(database)
     with database.begin() as connection:
         add_keys(connection, [key for _, key in made])
     database.dispose()
@@ -44,7 +44,7 @@ def make_keys(settings: Settings, *wanted: Wanted) -> list[str]:
 def revoke_key(settings: Settings, prefix: str) -> bool:
     """Revoke the key with this prefix, at once for new readers and within five seconds for a hub that runs."""
     database = open_database(settings.database)
-    upgrade(database)
+    prepare(database)
     with database.begin() as connection:
         [found] = revoke(connection, [(prefix, system_clock())])
     database.dispose()
@@ -54,7 +54,7 @@ def revoke_key(settings: Settings, prefix: str) -> bool:
 def show_keys(settings: Settings) -> list[Key]:
     """List the keys of a ledger, the newest first."""
     database = open_database(settings.database)
-    upgrade(database)
+    prepare(database)
     with database.connect() as connection:
         found = every_key(connection)
     database.dispose()

@@ -75,12 +75,17 @@ MOVE: Final = Prepared(
 
 
 NOW: Final = Prepared(
-    select(DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.fence).where(listed(DELIVERIES.c.id)).with_for_update()
+    select(DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.fence)
+    .where(listed(DELIVERIES.c.id))
+    .order_by(DELIVERIES.c.id)
+    .with_for_update()
 )
 NEW_ATTEMPTS: Final = Prepared(insertion(ATTEMPTS))
-HEALTH: Final = Prepared(
-    select(TARGETS.c.name, TARGETS.c.breaker, TARGETS.c.fails, TARGETS.c.last_success_at).where(listed(TARGETS.c.name))
-)
+_HEALTH: Final = select(
+    TARGETS.c.name, TARGETS.c.breaker, TARGETS.c.fails, TARGETS.c.last_success_at
+).where(listed(TARGETS.c.name))
+HEALTH: Final = Prepared(_HEALTH)
+LOCKED_HEALTH: Final = Prepared(_HEALTH.order_by(TARGETS.c.name).with_for_update())
 
 
 def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> list[Recorded]:
@@ -190,9 +195,9 @@ def _breakers(connection: Connection, outcomes: Iterable[Outcome], now: int) -> 
             by_target[outcome.claim.target].append(outcome)
     if not by_target:
         return
-    for target in HEALTH.among(connection, by_target):
-        mine = by_target[target.name]
-        values = _health(target, mine, now)
+    changed = [one.name for one in HEALTH.among(connection, by_target) if _health(one, by_target[one.name], now)]
+    for target in LOCKED_HEALTH.among(connection, changed) if changed else ():
+        values = _health(target, by_target[target.name], now)
         if values:
             connection.execute(update(TARGETS).where(TARGETS.c.name == target.name).values(**values))
 

@@ -1,4 +1,4 @@
-"""Running a hub: the engine and its API in one process, until a signal ends it or the engine cannot be kept running."""
+"""Running a hub, or one part of it, in this process: until a signal ends it or it cannot be kept doing its part."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -15,21 +16,49 @@ import uvicorn
 
 from hub.api import build_api
 from hub.app import open_hub
+from hub.health import build_health
 from hub.settings import Settings
 
 BACKLOG: Final = 2048
 
 
-async def serve(settings: Settings, announce: Callable[[str], None], tied_to: asyncio.Future[Any] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM, or until `tied_to` is done; gives the exit code: 1 when the engine failed.
+@dataclass(frozen=True)
+class Part:
+    """What a process does of a hub's work: whether it carries deliveries, and of which targets (None: of all).
 
-    `announce` is told the address once requests are taken and signals heard. Raises OSError when the port is taken.
+    Alone it does everything; of several, some take requests in and others carry them, and a broker nudges.
+    """
+
+    takes: bool = True
+    carries: bool = True
+    targets: frozenset[str] | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is nobody to nudge."""
+        return self.takes and self.carries
+
+
+ALONE: Final = Part()
+API: Final = Part(carries=False)
+
+Announce = Callable[[str, str], None]
+"""Is told the address, and by which name the ledger knows this process's claims."""
+
+
+async def serve(
+    settings: Settings, announce: Announce, tied_to: asyncio.Future[Any] | None = None, part: Part = ALONE
+) -> int:
+    """Serve until SIGINT or SIGTERM, or until `tied_to` is done; gives the exit code: 1 when it could not be kept.
+
+    `announce` is called once requests are taken and signals heard. Raises OSError when the port is taken.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    hub_of = partial(open_hub, settings, serve=part.carries, hints=not part.is_alone, targets=part.targets)
     with socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG) as listener:
-        async with open_hub(settings) as hub:
+        async with hub_of() as hub:
             config = uvicorn.Config(
-                build_api(hub),
+                build_api(hub) if part.takes else build_health(hub),
                 http="httptools",
                 ws="none",
                 log_config=None,
@@ -38,7 +67,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], tied_to: as
                 proxy_headers=False,
                 timeout_graceful_shutdown=int(settings.grace.total_seconds()),
             )
-            server = Server(config, partial(announce, address_of(listener)))
+            server = Server(config, partial(announce, address_of(listener), hub.owner))
             settle_memory()
             async with _ended_by(server, hub.failed.wait(), *([tied_to] if tied_to else [])):
                 _leave_signals_alone()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, HttpUrl, Tag
 
 from hub.errors import ConfigurationError
 from hub.model import Duration, Frozen
@@ -17,6 +19,61 @@ from hub.yamlfile import read_yaml
 
 HOME: Final = Path(__file__).resolve().parent.parent
 """Where this hub's own connectors, mappings and routes lie."""
+
+
+BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
+
+
+def _bucket(url: str) -> str:
+    if not BUCKET.fullmatch(url):
+        raise ValueError("expected a folder, s3://bucket or s3://bucket/prefix")
+    return url
+
+
+def _endpoint(url: HttpUrl) -> HttpUrl:
+    if url.username or url.password or url.query or url.fragment:
+        raise ValueError("expected https://host: credentials belong in the environment")
+    return url
+
+
+class Bucket(Frozen):
+    """A bucket of an S3-compatible store, and where it answers; its credentials are in the environment only.
+
+    `endpoint` and `region`: the environment's AWS_ENDPOINT_URL and AWS_REGION by default, else those of AWS.
+    `arrivals`: a local folder where a file is written before it is known to be good.
+    """
+
+    url: Annotated[str, AfterValidator(_bucket)]
+    endpoint: Annotated[HttpUrl, AfterValidator(_endpoint)] | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
+    arrivals: Path = Path("var/arrivals")
+
+    @property
+    def name(self) -> str:
+        """The bucket's name."""
+        return self.url.split("/")[2]
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of this installation begin with."""
+        return self.url.removeprefix(f"s3://{self.name}").strip("/")
+
+
+def _kind_of_store(said: Any) -> str:
+    """Tell a bucket from a folder."""
+    named = isinstance(said, str) and (said.startswith("s3:") or "://" in said)
+    return "bucket" if named or isinstance(said, Bucket | Mapping) else "folder"
+
+
+def _written_out(said: Any) -> Any:
+    return {"url": said} if isinstance(said, str) else said
+
+
+Files = Annotated[
+    Annotated[Path, Tag("folder")] | Annotated[Bucket, BeforeValidator(_written_out), Tag("bucket")],
+    Discriminator(_kind_of_store),
+]
+"""Where attachments are kept: a folder's path, `s3://bucket/prefix`, or a bucket with its endpoint."""
 
 
 class TargetSettings(Frozen):
@@ -37,7 +94,8 @@ class Settings(Frozen):
     """What `hub.yaml` says. Paths are relative to the file itself."""
 
     database: str = "sqlite:///var/hub.db"
-    files: Path = Path("var/files")
+    broker: str | None = None
+    files: Files = Path("var/files")
     secret_file: Path = Path("var/secret")
     homes: tuple[Path, ...] = ()
     targets: Mapping[str, TargetSettings] = Field(default_factory=dict)
@@ -54,8 +112,9 @@ class Settings(Frozen):
         said = read_yaml(file, file.read_text("utf-8"), cls) if file else cls()
         return said.model_copy(
             update={
-                "database": os.environ.get("HUB_DATABASE_URL") or _placed(said.database, folder),
-                "files": folder / said.files,
+                "database": from_environment("HUB_DATABASE_URL") or _placed(said.database, folder),
+                "broker": from_environment("HUB_BROKER_URL") or said.broker,
+                "files": _files(said.files, folder),
                 "secret_file": folder / said.secret_file,
                 "homes": tuple(folder / home for home in said.homes),
             }
@@ -66,13 +125,36 @@ class Settings(Frozen):
         file = self.secret_file
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as opened:
-                opened.write(secrets.token_hex(32))
+            _make_secret(file)
         text = file.read_text().strip()
         if len(text) < 32:
             raise ConfigurationError(file, "a secret of at least 32 characters")
         return text.encode()
+
+
+def _make_secret(file: Path) -> None:
+    """Write a secret down whole or not at all: of several processes that start at once, one makes it."""
+    aside = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(secrets.token_hex(32))
+    with suppress(FileExistsError):
+        file.hardlink_to(aside)
+    aside.unlink()
+
+
+def from_environment(name: str) -> str | None:
+    """Read a variable, or the file that `NAME_FILE` names, as containers are given secrets."""
+    file = os.environ.get(f"{name}_FILE")
+    try:
+        return os.environ.get(name) or (Path(file).read_text("utf-8").strip() if file else None)
+    except OSError as error:
+        raise ConfigurationError(f"{name}_FILE", f"a file that can be read: {error.strerror}") from None
+
+
+def _files(said: Path | Bucket, folder: Path) -> Path | Bucket:
+    """Put relative folders beside the settings."""
+    return said.model_copy(update={"arrivals": folder / said.arrivals}) if isinstance(said, Bucket) else folder / said
 
 
 def _placed(url: str, folder: Path) -> str:

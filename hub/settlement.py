@@ -69,9 +69,9 @@ NEW_EVENTS: Final = Prepared(insertion(EVENTS))
 
 @dataclass(slots=True)
 class Settled:
-    """What settling changed: the targets that have new work, and the stages reached."""
+    """What settling changed: the new deliveries of each target, and the stages reached."""
 
-    targets: set[str] = field(default_factory=set)
+    due: dict[str, list[int]] = field(default_factory=dict)
     stages: list[Staged] = field(default_factory=list)
 
 
@@ -102,8 +102,9 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
             planned += _callback(book, connection, request, progress, rows)
         last = max((row.ordinal for row in rows), default=0)
         new += delivery_rows(request.number, planned, last, book.now(), _last_callback(rows))
-        settled.targets |= {plan.target for plan in planned}
     _write(connection, changes, new, events)
+    for row in new:
+        settled.due.setdefault(row["target"], []).append(row["id"])
     return settled
 
 
@@ -134,7 +135,7 @@ def delivery_rows(
     """Write the rows of new deliveries, numbered on from `last`; a call-back waits for the one before it."""
     return [
         {
-            "id": number * ROOM + ordinal,
+            "id": delivery_id(number, ordinal),
             "request": number,
             "ordinal": ordinal,
             "step": plan.step,
@@ -168,6 +169,11 @@ FRESH: Final[Mapping[str, Any]] = {
     "lease_until": 0,
     "sent_at": 0,
 }
+
+
+def delivery_id(number: int, ordinal: int) -> int:
+    """Give the number of a request's delivery."""
+    return number * ROOM + ordinal
 
 
 def key_of(delivery: int) -> DeliveryKey:

@@ -56,14 +56,14 @@ class Prepared:
             cursor.executemany(text.sql, [text.parameters(row) for row in rows])
             return int(cursor.rowcount)
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
-        """Run once and give every row."""
-        return self._fetch(connection, self._text(connection.dialect, 0), values)
+    def rows(self, connection: Connection, values: Mapping[str, Any], among: Collection[Any] = ()) -> list[Any]:
+        """Run once, perhaps with a list for `IN`, and give every row."""
+        named = {f"{LISTED}_{index}": value for index, value in enumerate(among)}
+        return self._fetch(connection, self._text(connection.dialect, len(among)), {**values, **named})
 
     def among(self, connection: Connection, values: Collection[Any]) -> list[Any]:
-        """Run once with a list for `IN`, and give every row."""
-        named = {f"{LISTED}_{index}": value for index, value in enumerate(values)}
-        return self._fetch(connection, self._text(connection.dialect, len(values)), named)
+        """Run once with a list for `IN` and nothing else, and give every row."""
+        return self.rows(connection, {}, values)
 
     def _fetch(self, connection: Connection, text: Text, values: Mapping[str, Any]) -> list[Any]:
         with _cursor(connection, text) as cursor:

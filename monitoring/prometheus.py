@@ -7,7 +7,7 @@ or a target's own text.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -16,18 +16,22 @@ from typing import Any, Final
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, Info, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from hub import targets
 from hub.app import Hub
-from hub.balance import balance
+from hub.balance import KindBalance, balance
+from hub.clock import system_clock
 from hub.events import Accepted, Attempted, HubEvent, Staged, Swept
 from hub.ledger import Ledger
 from hub.lifecycle import Event
 from hub.manifest import UNMAPPED
-from hub.tables import BreakerState
+from hub.policy import Policy
+from hub.tables import DELIVERIES, TROUBLED, BreakerState, among
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -67,6 +71,12 @@ class Samples:
         self.swept = Counter("hub_swept", "Claims taken back from an owner that died", ["target"], registry=registry)
         self.stages = Counter("hub_stages", "Stages reached by requests", ["kind", "stage"], registry=registry)
 
+    def foresee(self, names: Iterable[str]) -> None:
+        """Begin at zero what is rare: Prometheus sees no increase in a counter that appears with its first event."""
+        for name in names:
+            for counter in (self.retries, self.unmapped, self.late, self.swept):
+                sample(counter, name)
+
     def record(self, event: HubEvent) -> None:
         """Turn one event into samples."""
         match event:
@@ -91,22 +101,64 @@ class Samples:
             sample(self.late, event.target).inc()
 
 
-@dataclass(frozen=True)
+TROUBLES: Final = (
+    select(
+        DELIVERIES.c.target,
+        DELIVERIES.c.state,
+        func.count().label("deliveries"),
+        func.min(DELIVERIES.c.created_at).label("oldest_at"),
+    )
+    .where(text(among(TROUBLED)))
+    .group_by(DELIVERIES.c.target, DELIVERIES.c.state)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the ledger holds now, read in one snapshot."""
+
+    balance: Sequence[KindBalance]
+    targets: Sequence[targets.Health]
+    troubles: Sequence[Row[Any]]
+
+
+def standing(connection: Connection) -> Standing:
+    """Count what a scrape publishes."""
+    return Standing(balance(connection), targets.health(connection), connection.execute(TROUBLES).all())
+
+
+def answers(value: int) -> Metric:
+    """Say whether the ledger answers."""
+    return GaugeMetricFamily("hub_ledger_up", "1 when the ledger answered this scrape", value=value)
+
+
+@dataclass(frozen=True, eq=False)
 class LedgerCollector(Collector):
     """Counts the ledger at each scrape, so that what is published is what is on disk."""
 
     ledger: Ledger
+    policies: Mapping[str, Policy]
+    """Target → how it is treated, for those of this installation."""
 
     def collect(self) -> Iterable[Metric]:
-        """Read the balance and every target's health."""
-        yield from self._balance()
-        yield from self._targets()
+        """Read the balance and every target's health; a ledger that does not answer says only that."""
+        ahead = (system_clock() - self.ledger.book.now()) / 1000
+        yield GaugeMetricFamily("hub_clock_offset_seconds", "This machine's clock minus the ledger's", value=ahead)
+        try:
+            counted = self.ledger.look(standing)
+        except SQLAlchemyError:
+            yield answers(value=0)
+            return
+        yield answers(value=1)
+        yield from self._balance(counted.balance)
+        yield from self._targets(counted.targets)
+        yield from self._troubles(counted)
 
-    def _balance(self) -> Iterable[Metric]:
+    def _balance(self, kinds: Sequence[KindBalance]) -> Iterable[Metric]:
         requests = GaugeMetricFamily("hub_requests", "Requests by where they stand now", labels=["kind", "status"])
         accepted = GaugeMetricFamily("hub_ledger_accepted", "Requests ever accepted", labels=["kind"])
         imbalance = 0
-        for kind in self.ledger.look(balance):
+        for kind in kinds:
             accepted.add_metric([kind.kind], kind.accepted)
             imbalance += abs(kind.imbalance)
             for status, count in kind.standing.items():
@@ -117,30 +169,49 @@ class LedgerCollector(Collector):
             "hub_ledger_imbalance", "Accepted minus accounted for, over all kinds: zero, or a fault", value=imbalance
         )
 
-    def _targets(self) -> Iterable[Metric]:
+    def _targets(self, healths: Sequence[targets.Health]) -> Iterable[Metric]:
         backlog = GaugeMetricFamily("hub_backlog", "Deliveries not yet in hand or settled", labels=["target"])
         oldest = GaugeMetricFamily("hub_oldest_age_seconds", "Age of the oldest delivery that waits", labels=["target"])
         breaker = GaugeMetricFamily("hub_breaker", "1 for the state the breaker is in", labels=["target", "state"])
         paused = GaugeMetricFamily("hub_target_paused", "1 when a person paused the target", labels=["target"])
+        opened = GaugeMetricFamily("hub_target_open", "1 within the hours of the target", labels=["target"])
         success = GaugeMetricFamily(
             "hub_last_success_timestamp_seconds", "When the target last answered well", labels=["target"]
         )
         now = self.ledger.book.now()
-        for target in self.ledger.look(targets.health):
+        for target in healths:
             backlog.add_metric([target.name], target.backlog)
             oldest.add_metric([target.name], (now - target.oldest_at) / 1000 if target.oldest_at else 0)
             paused.add_metric([target.name], target.paused)
             success.add_metric([target.name], target.last_success_at / 1000)
             for state in BreakerState:
                 breaker.add_metric([target.name, state], target.breaker == state)
-        yield from (backlog, oldest, breaker, paused, success)
+        for name, policy in self.policies.items():
+            opened.add_metric([name], policy.opening(now) <= now)
+        yield from (backlog, oldest, breaker, paused, opened, success)
+
+    def _troubles(self, counted: Standing) -> Iterable[Metric]:
+        """Publish every state of trouble of every target: none of them is a zero, for alerts to see it change."""
+        troubled = GaugeMetricFamily("hub_troubled", "Deliveries that went wrong once", labels=["target", "state"])
+        oldest = GaugeMetricFamily(
+            "hub_troubled_oldest_age_seconds", "Age of the oldest of them", labels=["target", "state"]
+        )
+        now = self.ledger.book.now()
+        found = {(row.target, row.state): row for row in counted.troubles}
+        none = {(target.name, str(state)): None for target in counted.targets for state in TROUBLED}
+        for labels, row in (none | found).items():
+            troubled.add_metric(labels, row.deliveries if row else 0)
+            oldest.add_metric(labels, (now - row.oldest_at) / 1000 if row else 0)
+        yield from (troubled, oldest)
 
 
 def attach(hub: Hub) -> None:
     """Listen to a hub, and serve its `/metrics`."""
     registry = CollectorRegistry()
-    hub.announcer.listen(Samples(registry).record)
-    registry.register(LedgerCollector(hub.ledger))
+    samples = Samples(registry)
+    samples.foresee(hub.targets)
+    hub.announcer.listen(samples.record)
+    registry.register(LedgerCollector(hub.ledger, {name: target.policy for name, target in hub.targets.items()}))
     Info("hub_build", "This hub's version", registry=registry).info({"version": version("city-hub")})
 
     async def metrics(_request: Request) -> Response:

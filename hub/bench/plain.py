@@ -13,31 +13,23 @@ from __future__ import annotations
 
 import hmac
 import sys
-import unicodedata
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any
 
 import httpx
 import uvicorn
 from fastapi import BackgroundTasks, FastAPI, Header, HTTPException, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import Field
 from sqlalchemy import JSON, Engine, create_engine, event, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from hub.model import Frozen, Submission
+from hub.bench.enrolment import Enrolment, EnrolmentSubmission, write_message
+from hub.model import Frozen
 
-Gender = Literal["female", "male"]
-Cog = Annotated[str, Field(pattern=r"^([0-9]{5}|2[AB][0-9]{3})$")]
-Phone = Annotated[str, Field(pattern=r"^(\+33 ?|0)[1-9]( ?[0-9]{2}){4}$")]
-Name = Annotated[str, Field(min_length=1, max_length=80)]
-
-SEXES: Final = {"female": "F", "male": "M"}
-DIETS: Final = {"standard": "STD", "no_pork": "SP", "vegetarian": "VEG"}
+HandOver = Callable[[BackgroundTasks, "StoredRequest", Enrolment], None]
+"""Sees to it that a stored request will be delivered."""
 
 
 class Settings(Frozen):
@@ -47,90 +39,6 @@ class Settings(Frozen):
     database: Path
     target: str
     key: str
-
-
-class Child(Frozen):
-    """The child to enrol."""
-
-    last_name: Name
-    first_name: Name
-    gender: Gender
-    birth_date: date
-    birthplace: Cog
-
-
-class School(Frozen):
-    """Its school."""
-
-    code: Annotated[str, Field(pattern=r"^[0-9]{7}[A-Z]$")]
-    level: Literal["PS", "MS", "GS", "CP", "CE1", "CE2", "CM1", "CM2"]
-    start_date: date
-    end_date: date
-
-
-class Meals(Frozen):
-    """Its meals."""
-
-    diet: Literal["standard", "no_pork", "vegetarian"]
-    days: Annotated[list[Literal["lundi", "mardi", "mercredi", "jeudi", "vendredi"]], Field(min_length=1, max_length=5)]
-    start_date: date
-    end_date: date
-
-
-class Care(Frozen):
-    """When it stays before and after school."""
-
-    morning: bool
-    evening: bool
-    wednesday: bool
-    start_date: date
-    end_date: date
-
-
-class Family(Frozen):
-    """What its family's bill depends on."""
-
-    quotient: Annotated[float, Field(ge=0, le=99_999)]
-    caf_number: Annotated[str, Field(pattern=r"^[0-9]{7}$")]
-    assessed_on: date
-    insurer: Name
-    insured_until: date
-
-
-class SecondParent(Frozen):
-    """Who else may be called."""
-
-    last_name: Name
-    first_name: Name
-    phone: Phone
-
-
-class Health(Frozen):
-    """What the staff must know."""
-
-    vaccinated_on: date
-    allergies: Annotated[str, Field(min_length=1, max_length=200)]
-    doctor_phone: Phone
-
-
-class Enrolment(Frozen):
-    """The thirty fields of `banc.essai`."""
-
-    child: Child
-    school: School
-    meals: Meals
-    care: Care
-    family: Family
-    second_parent: SecondParent
-    health: Health
-    signed_on: date
-
-
-class EnrolmentSubmission(Submission):
-    """The hub's own envelope around an enrolment."""
-
-    kind: Literal["banc.essai"]
-    data: Enrolment  # type: ignore[assignment]  # narrower than the envelope's dict
 
 
 class Table(DeclarativeBase):
@@ -146,64 +54,6 @@ class StoredRequest(Table):
     key: Mapped[str] = mapped_column(unique=True)
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(default="accepted")
-
-
-def ascii_only(text: str) -> str:
-    """Write without accents."""
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-
-
-def date_fr(day: date) -> str:
-    """Write JJ/MM/AAAA."""
-    return day.strftime("%d/%m/%Y")
-
-
-def phone_fr(number: str) -> str:
-    """Write ten digits."""
-    return number.replace(" ", "").replace("+33", "0")
-
-
-def yes_no(chosen: bool) -> str:  # noqa: FBT001  # a value to write, not an option
-    """Write O or N."""
-    return "O" if chosen else "N"
-
-
-def write_message(said: Enrolment) -> dict[str, Any]:
-    """Map an enrolment to the target's thirty fields, as assets/mappings/rest/banc_essai.yaml does."""
-    child, school, meals, care, family = said.child, said.school, said.meals, said.care, said.family
-    parent, health = said.second_parent, said.health
-    return {
-        "nom": ascii_only(child.last_name).upper(),
-        "prenom": ascii_only(child.first_name),
-        "sexe": SEXES[child.gender],
-        "date_naissance": date_fr(child.birth_date),
-        "commune_naissance": child.birthplace,
-        "etablissement": school.code,
-        "niveau": school.level,
-        "scolarite_debut": date_fr(school.start_date),
-        "scolarite_fin": date_fr(school.end_date),
-        "regime": DIETS[meals.diet],
-        "jours": ",".join(meals.days),
-        "repas_debut": date_fr(meals.start_date),
-        "repas_fin": date_fr(meals.end_date),
-        "accueil_matin": yes_no(care.morning),
-        "accueil_soir": yes_no(care.evening),
-        "accueil_mercredi": yes_no(care.wednesday),
-        "accueil_debut": date_fr(care.start_date),
-        "accueil_fin": date_fr(care.end_date),
-        "quotient": round(family.quotient * 100),
-        "allocataire": family.caf_number,
-        "quotient_date": date_fr(family.assessed_on),
-        "assureur": family.insurer.upper(),
-        "assurance_fin": date_fr(family.insured_until),
-        "parent_nom": ascii_only(parent.last_name).upper(),
-        "parent_prenom": ascii_only(parent.first_name),
-        "parent_telephone": phone_fr(parent.phone),
-        "vaccination": date_fr(health.vaccinated_on),
-        "allergies": health.allergies,
-        "medecin_telephone": phone_fr(health.doctor_phone),
-        "signature": said.signed_on.isoformat(),
-    }
 
 
 def open_database(file: Path) -> Engine:
@@ -226,7 +76,11 @@ class Deliveries:
         self._engine, self._target = engine, target
         self.http = httpx.AsyncClient()
 
-    async def deliver(self, number: int, key: str, said: Enrolment) -> None:
+    def hand_over(self, tasks: BackgroundTasks, stored: StoredRequest, said: Enrolment) -> None:
+        """Deliver it once it is answered."""
+        tasks.add_task(self._deliver, stored.id, stored.key, said)
+
+    async def _deliver(self, number: int, key: str, said: Enrolment) -> None:
         """Map, send, and keep the outcome."""
         try:
             answer = await self.http.post(self._target, json=write_message(said), headers={"Idempotency-Key": key})
@@ -234,14 +88,10 @@ class Deliveries:
             status = "failed"
         else:
             status = "delivered" if answer.is_success else "failed"
-        await run_in_threadpool(self._record, number, status)
-
-    def _record(self, number: int, status: str) -> None:
-        with Session(self._engine) as session, session.begin():
-            session.execute(update(StoredRequest).where(StoredRequest.id == number).values(status=status))
+        await run_in_threadpool(record, self._engine, number, status)
 
 
-def store(engine: Engine, key: str, submission: EnrolmentSubmission) -> int:
+def store(engine: Engine, key: str, submission: EnrolmentSubmission) -> StoredRequest:
     """Insert one request and commit; 409 when its key is known."""
     stored = StoredRequest(key=key, body=submission.model_dump(mode="json"))
     try:
@@ -249,20 +99,18 @@ def store(engine: Engine, key: str, submission: EnrolmentSubmission) -> int:
             session.add(stored)
     except IntegrityError:
         raise HTTPException(409) from None
-    return stored.id
+    return stored
 
 
-def application(settings: Settings) -> FastAPI:
+def record(engine: Engine, number: int, status: str) -> None:
+    """Commit what came of a request."""
+    with Session(engine) as session, session.begin():
+        session.execute(update(StoredRequest).where(StoredRequest.id == number).values(status=status))
+
+
+def door(engine: Engine, key: str, hand_over: HandOver) -> FastAPI:
     """Build the server: the hub's route for submitting, and its readiness."""
-    engine = open_database(settings.database)
-    deliveries = Deliveries(engine, settings.target)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with deliveries.http:
-            yield
-
-    app = FastAPI(lifespan=lifespan)
+    app = FastAPI()
 
     @app.get("/health/ready")
     def ready() -> dict[str, str]:
@@ -276,12 +124,12 @@ def application(settings: Settings) -> FastAPI:
         idempotency_key: Annotated[str, Header()],
         authorization: Annotated[str, Header()],
     ) -> dict[str, Any]:
-        if not hmac.compare_digest(authorization, f"Bearer {settings.key}"):
+        if not hmac.compare_digest(authorization, f"Bearer {key}"):
             raise HTTPException(401)
-        number = store(engine, idempotency_key, submission)
-        tasks.add_task(deliveries.deliver, number, idempotency_key, submission.data)
-        response.headers["Location"] = f"/v1/requests/{number}"
-        return {"number": number, "status": "in_progress"}
+        stored = store(engine, idempotency_key, submission)
+        hand_over(tasks, stored, submission.data)
+        response.headers["Location"] = f"/v1/requests/{stored.id}"
+        return {"number": stored.id, "status": "in_progress"}
 
     return app
 
@@ -289,7 +137,10 @@ def application(settings: Settings) -> FastAPI:
 def main() -> None:
     """Read settings from standard input, then serve on the loopback address."""
     settings = Settings.model_validate_json(sys.stdin.buffer.read())
-    uvicorn.run(application(settings), host="127.0.0.1", port=settings.port, access_log=False)
+    engine = open_database(settings.database)
+    deliveries = Deliveries(engine, settings.target)
+    app = door(engine, settings.key, deliveries.hand_over)
+    uvicorn.run(app, host="127.0.0.1", port=settings.port, access_log=False)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from statistics import median_low
 from typing import Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, computed_field, model_serializer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from hub.model import Frozen
 
-SystemName = Literal["hub", "plain-stack", "hub-slow-target"]
+Mode = Literal["embedded", "distributed"]
+SystemName = Literal[
+    "hub", "plain-stack", "hub-slow-target", "hub-distributed", "plain-celery", "hub-distributed-slow-target"
+]
+
+SYSTEMS: Final[Mapping[Mode, tuple[SystemName, ...]]] = {
+    "embedded": ("hub", "plain-stack", "hub-slow-target"),
+    "distributed": ("hub-distributed", "plain-celery", "hub-distributed-slow-target"),
+}
+BASELINES: Final[Mapping[SystemName, SystemName]] = {"hub": "plain-stack", "hub-distributed": "plain-celery"}
+"""What each system is held against."""
 
 COLUMNS: Final = (
     ("system", "name"),
@@ -24,10 +34,13 @@ COLUMNS: Final = (
     ("p50\nms", "accept_p50_ms"),
     ("p99\nms", "accept_p99_ms"),
     ("CPU\nms", "cpu_ms_per_request"),
+    ("servers'\nCPU ms", "servers_cpu_ms_per_request"),
     ("peak\nMB", "peak_memory_mb"),
     ("lost", "lost"),
     ("doubled", "doubled"),
 )
+
+SERVERS: Final = frozenset({"servers_cpu_ms_per_request", "servers_peak_memory_mb"})
 
 
 class Options(Frozen):
@@ -40,7 +53,8 @@ class Options(Frozen):
 
     requests: int = Field(default=10_000, ge=1, le=1_000_000)
     connections: int = Field(default=32, ge=1, le=1024)
-    systems: tuple[SystemName, ...] = ("hub", "plain-stack", "hub-slow-target")
+    mode: Mode = "embedded"
+    systems: tuple[SystemName, ...] = Field(default_factory=lambda said: SYSTEMS[said["mode"]])
     repeat: int = Field(default=1, ge=1, le=20)
     seed: int = Field(default_factory=lambda: secrets.randbelow(2**31), ge=0)
     url: str | None = None
@@ -63,7 +77,7 @@ class Measured(Frozen):
 
 
 class Row(Frozen):
-    """What one system did; None where only the hub's own machine would know."""
+    """What one system did; None where only its own machine would know, or where there are no servers."""
 
     name: str
     mode: str
@@ -73,8 +87,18 @@ class Row(Frozen):
     accept_p99_ms: float
     cpu_ms_per_request: float | None = None
     peak_memory_mb: float | None = None
+    servers_cpu_ms_per_request: float | None = None
+    servers_peak_memory_mb: float | None = None
     lost: int | None = None
     doubled: int | None = None
+
+    @model_serializer(mode="wrap")
+    def leave_servers_out(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say nothing of servers where there are none."""
+        said: dict[str, Any] = write(self)
+        return (
+            said if self.servers_cpu_ms_per_request is not None else {k: v for k, v in said.items() if k not in SERVERS}
+        )
 
 
 class Report(Frozen):
@@ -82,13 +106,25 @@ class Report(Frozen):
 
     systems: tuple[Row, ...]
 
+    @computed_field  # type: ignore[prop-decorator]  # mypy takes no property under another decorator
+    @property
+    def times_baseline(self) -> float | None:
+        """How many times as fast as its baseline, from end to end, the hub was; None without both."""
+        speeds = {row.name: row.end_to_end_per_s for row in self.systems}
+        for system, baseline in BASELINES.items():
+            ours, theirs = speeds.get(system), speeds.get(baseline)
+            if ours and theirs:
+                return round(ours / theirs, 1)
+        return None
+
     def as_json(self) -> str:
         """Write the report for machines."""
         return self.model_dump_json(indent=2)
 
     def as_table(self) -> Table:
         """Draw the report for people."""
-        table = Table(title="Same load, same machine", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        times = f", {self.times_baseline} times the baseline" if self.times_baseline else ""
+        table = Table(title=f"Same load, same machine{times}", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         for title, name in COLUMNS:
             table.add_column(title, no_wrap=True, justify="left" if name == "name" else "right")
         for row in self.systems:

@@ -1,48 +1,50 @@
-"""The systems under test, each started as a process of its own on a free loopback port.
-
-The settings of our own processes go through their standard input; what they print is kept in a file
-of the trial's folder, whose last lines are told when a process does not start.
-"""
+"""The systems under test, each of processes of its own on free loopback ports."""
 
 from __future__ import annotations
 
-import http.client
+import asyncio
 import secrets
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 
+from hub.bench.launch import Command, Process, launched, module, output_of
+from hub.servers import Postgres, RabbitMQ, Server, free_port
+
 ASSETS: Final = Path(__file__).parent / "assets"
 HUB: Final = (sys.executable, "-m", "hub")
-SECONDS_TO_START: Final = 60.0
-SECONDS_TO_STOP: Final = 15.0
-LOG_LINES: Final = 15
-
-
-class BenchError(ChildProcessError):
-    """The benchmark itself could not run: which process, and the last it said."""
+WORKERS: Final = 2
 
 
 @dataclass(frozen=True)
 class System:
-    """A running process: where it listens, what a front end sends it, where it says that it is ready."""
+    """A system that is ready: where it listens, what a front end sends it, and its own processes."""
 
     url: str
     headers: Mapping[str, str]
-    process: subprocess.Popen[bytes]
-    log: Path
-    ready: str = "/health/ready"
+    processes: Sequence[Process]
+
+    @property
+    def pids(self) -> list[int]:
+        """Its processes, without their children."""
+        return [process.popen.pid for process in self.processes]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a system is started: its folder, its target, and its servers if it has any."""
+
+    folder: Path
+    sink: str
+    database: str = ""
+    broker: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,127 +52,121 @@ class Contender:
     """One row of the report: how to start it, and how many seconds its target takes to answer."""
 
     mode: str
-    start: Callable[[str, Path], System] = field(repr=False)
+    start: Callable[[Site], AbstractContextManager[System]] = field(repr=False)
     latency: float = 0.0
-
-
-def start_hub(sink_url: str, workdir: Path) -> System:
-    """Start the hub with one plain JSON target, the sink, and one kind, `banc.essai`."""
-    port, config = free_port(), workdir / "hub.yaml"
-    shutil.copytree(ASSETS, workdir, dirs_exist_ok=True)
-    written = Template(config.read_text("utf-8")).substitute(port=port, sink=sink_url)
-    config.write_text(written, "utf-8")
-    key = orjson.loads(output_of([*HUB, "keys", "create", "banc", "--config", str(config), "--json"]))["key"]
-    started = launch([*HUB, "up", "--config", str(config)], workdir / "hub.log")
-    return System(f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {key}"}, *started)
-
-
-def start_plain(sink_url: str, workdir: Path) -> System:
-    """Start the baseline."""
-    port, key = free_port(), secrets.token_hex(16)
-    settings = {
-        "port": port,
-        "database": str(workdir / "plain.db"),
-        "target": f"{sink_url}/inscriptions",
-        "key": key,
-    }
-    headers = {"Authorization": f"Bearer {key}"}
-    started = launch(module("plain"), workdir / "plain.log", settings)
-    return System(f"http://127.0.0.1:{port}", headers, *started)
-
-
-def start_sink(latency: float, workdir: Path) -> System:
-    """Start the target."""
-    port = free_port()
-    started = launch(module("sink"), workdir / "sink.log", {"port": port, "latency": latency})
-    return System(f"http://127.0.0.1:{port}", {}, *started, ready="/count")
-
-
-CONTENDERS: Final[Mapping[str, Contender]] = {
-    "hub": Contender("embedded", start_hub),
-    "plain-stack": Contender("one task a request", start_plain),
-    "hub-slow-target": Contender("embedded, target answers in 50 ms", start_hub, latency=0.05),
-}
+    served: bool = False
+    """Whether it runs on PostgreSQL and RabbitMQ."""
 
 
 @contextmanager
-def running(system: System) -> Iterator[System]:
-    """Wait until a system is ready, and stop it at the end; raises BenchError when it never is."""
-    try:
-        wait_until_ready(system)
-        yield system
-    finally:
-        stop(system.process)
+def hub_embedded(site: Site) -> Iterator[System]:
+    """Start the hub as one process."""
+    headers = _prepare_hub(site, {})
+    with _hub("up", site, {}) as (process, told):
+        yield System(told["url"], headers, [process])
 
 
-def wait_until_ready(system: System) -> None:
-    """Poll its readiness; raises BenchError, with the end of its log, when it dies or takes too long."""
-    until = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < until and system.process.poll() is None:
+@contextmanager
+def hub_distributed(site: Site) -> Iterator[System]:
+    """Start the hub as one API and two workers."""
+    servers = {"HUB_DATABASE_URL": site.database, "HUB_BROKER_URL": site.broker}
+    headers = _prepare_hub(site, servers)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(_hub("worker", site, servers)) for _ in range(WORKERS)]
+        api, told = stack.enter_context(_hub("api", site, servers))
+        yield System(told["url"], headers, [api, *(process for process, _ in workers)])
+
+
+@contextmanager
+def plain_stack(site: Site) -> Iterator[System]:
+    """Start the baseline of one process."""
+    key, port = secrets.token_hex(16), free_port()
+    settings = {"port": port, "database": str(site.folder / "plain.db"), "target": _target(site), "key": key}
+    with launched(Command(module("plain"), site.folder / "plain.log", settings)) as process:
+        url = f"http://127.0.0.1:{port}"
+        process.wait_until_ready(url)
+        yield System(url, _bearing(key), [process])
+
+
+@contextmanager
+def plain_celery(site: Site) -> Iterator[System]:
+    """Start the baseline on servers: one API, and a Celery worker with its children."""
+    key, port = secrets.token_hex(16), free_port()
+    settings = {"port": port, "database": site.database, "broker": site.broker, "target": _target(site), "key": key}
+    with ExitStack() as stack:
+        words, folder = module("plain_celery"), site.folder
+        commands = (
+            Command(words, folder / "api.log", {"role": "api", **settings}),
+            Command(words, folder / "worker.log", {"role": "worker", **settings}, announces=True),
+        )
+        api, worker = (stack.enter_context(launched(command)) for command in commands)
+        url = f"http://127.0.0.1:{port}"
+        api.wait_until_ready(url)
+        worker.announcement()
+        yield System(url, _bearing(key), [api, worker])
+
+
+@contextmanager
+def sink(latency: float, folder: Path) -> Iterator[System]:
+    """Start the target."""
+    port = free_port()
+    with launched(Command(module("sink"), folder / "sink.log", {"port": port, "latency": latency})) as process:
+        url = f"http://127.0.0.1:{port}"
+        process.wait_until_ready(url, "/count")
+        yield System(url, {}, [process])
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[Sequence[Server]]:
+    """Start a PostgreSQL and a RabbitMQ with nothing in them."""
+    started = Postgres(folder), RabbitMQ(folder)
+    with asyncio.Runner() as loop:
         try:
-            read(system.url, system.ready)
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    said = system.log.read_text("utf-8", "replace").splitlines()[-LOG_LINES:]
-    raise BenchError("\n".join([f"{system.log.stem} did not start", *said]))
+            for server in started:
+                loop.run(server.start())
+            yield started
+        finally:
+            for server in started:
+                loop.run(server.end())
 
 
-def read(url: str, path: str) -> bytes:
-    """GET a path; raises OSError when there is no answer, or one that is not 200."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        content = answer.read()
-    except http.client.HTTPException as error:
-        raise OSError(type(error).__name__) from None
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise OSError(f"HTTP {answer.status}")
-    return content
+CONTENDERS: Final[Mapping[str, Contender]] = {
+    "hub": Contender("embedded", hub_embedded),
+    "plain-stack": Contender("one task a request", plain_stack),
+    "hub-slow-target": Contender("embedded, target answers in 50 ms", hub_embedded, latency=0.05),
+    "hub-distributed": Contender("distributed", hub_distributed, served=True),
+    "plain-celery": Contender("distributed", plain_celery, served=True),
+    "hub-distributed-slow-target": Contender("distributed", hub_distributed, latency=0.05, served=True),
+}
 
 
-def module(name: str) -> list[str]:
-    """Name the command that runs one of this package's processes."""
-    return [sys.executable, "-m", f"hub.bench.{name}"]
+def _prepare_hub(site: Site, environment: Mapping[str, str]) -> dict[str, str]:
+    """Write the settings of a hub with one plain JSON target, the sink, and one kind; make a front end's key."""
+    config = _config(site)
+    shutil.copytree(ASSETS, site.folder, dirs_exist_ok=True)
+    config.write_text(Template(config.read_text("utf-8")).substitute(sink=site.sink), "utf-8")
+    if environment:
+        output_of([*HUB, "migrate", "--config", str(config)], environment=environment)
+    made = output_of([*HUB, "keys", "create", "banc", "--config", str(config), "--json"], environment=environment)
+    return _bearing(orjson.loads(made)["key"])
 
 
-def launch(
-    command: Sequence[str], log: Path, settings: Mapping[str, Any] | None = None
-) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start a process that prints into `log`, and hand it its settings."""
-    with log.open("wb") as printed:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=printed, stderr=printed)  # noqa: S603  # our own modules
-    if process.stdin is not None:
-        with suppress(BrokenPipeError), process.stdin as given:  # dead already: its log says why
-            given.write(orjson.dumps(settings or {}))
-    return process, log
+@contextmanager
+def _hub(verb: str, site: Site, environment: Mapping[str, str]) -> Iterator[tuple[Process, dict[str, Any]]]:
+    """Run one of the hub's processes, tied to this one; gives what it announces too."""
+    log = site.folder / f"{verb}-{secrets.token_hex(4)}.log"
+    words = [*HUB, verb, "--config", str(_config(site)), "--port", "0", "--json", "--tied"]
+    with launched(Command(words, log, environment=environment, announces=True)) as process:
+        yield process, process.announcement()
 
 
-def output_of(command: Sequence[str], given: bytes = b"") -> bytes:
-    """Run a command to its end and give what it printed; raises BenchError with the last it said."""
-    ended = subprocess.run(command, input=given, capture_output=True, check=False)  # noqa: S603  # our own modules
-    if ended.returncode:
-        said = ended.stderr.decode("utf-8", "replace").splitlines()[-LOG_LINES:]
-        raise BenchError("\n".join([f"{' '.join(command[2:4])} failed", *said]))
-    return ended.stdout
+def _config(site: Site) -> Path:
+    return site.folder / "hub.yaml"
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to end, and end it when it does not."""
-    process.terminate()
-    try:
-        process.wait(SECONDS_TO_STOP)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _target(site: Site) -> str:
+    return f"{site.sink}/inscriptions"
 
 
-def free_port() -> int:
-    """Find a loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _bearing(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}

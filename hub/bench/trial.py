@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ import orjson
 from rich.console import Console
 from rich.status import Status
 
+from hub.bench.launch import BenchError, module, output_of, read
 from hub.bench.meter import Cost, cost_of
 from hub.bench.report import Measured, Options, Report, Row, typical
-from hub.bench.systems import CONTENDERS, BenchError, System, module, output_of, read, running, start_sink
+from hub.bench.systems import CONTENDERS, Site, System, servers, sink
 
 EVERY: Final = 0.2
 """Seconds between two looks at the sink."""
@@ -72,13 +73,16 @@ def _try(name: str, options: Options, shown: Status) -> Row:
     options.folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="bench-", dir=options.folder) as folder, ExitStack() as stack:
         workdir = Path(folder).resolve()
-        sink = stack.enter_context(running(start_sink(contender.latency, workdir)))
-        system = stack.enter_context(running(contender.start(sink.url, workdir)))
-        before = cost_of(system.process.pid)
+        target = stack.enter_context(sink(contender.latency, workdir))
+        used = stack.enter_context(servers(workdir)) if contender.served else ()
+        system = stack.enter_context(contender.start(Site(workdir, target.url, *(server.url for server in used))))
+        watched = system.pids, [server.pid for server in used]
+        before = [cost_of(pids) for pids in watched]
         measured = put_under_load(system.url, options, system.headers)
-        _wait_for(sink, measured.accepted, options.patience, shown)
-        after, count = cost_of(system.process.pid), Count.of(sink)
-    return _row(name, measured, count, Cost(after.cpu - before.cpu, after.peak))
+        _wait_for(target, measured.accepted, options.patience, shown)
+        costs = [cost_of(pids).since(earlier) for pids, earlier in zip(watched, before, strict=True)]
+        count = Count.of(target)
+    return _row(name, measured, count, costs)
 
 
 def put_under_load(url: str, options: Options, headers: Mapping[str, str] | None = None) -> Measured:
@@ -111,17 +115,25 @@ def _wait_for(sink: System, expected: int, patience: float, shown: Status) -> No
     time.sleep(SETTLE)
 
 
-def _row(name: str, measured: Measured, count: Count, cost: Cost) -> Row:
-    return Row(
+def _row(name: str, measured: Measured, count: Count, costs: Sequence[Cost]) -> Row:
+    """Put a row together; `costs` are the system's own, and its servers'."""
+    row = Row(
         name=name,
         mode=CONTENDERS[name].mode,
         **_door(measured),
         end_to_end_per_s=round(count.distinct / max(count.last_at - measured.began, 1e-9), 1),
-        cpu_ms_per_request=round(cost.cpu / measured.accepted * 1000, 3),
-        peak_memory_mb=round(cost.peak / 1e6, 1),
+        **_costs("", costs[0], measured.accepted),
         lost=max(0, measured.accepted - count.distinct),
         doubled=count.doubled,
     )
+    return row.model_copy(update=_costs("servers_", costs[1], measured.accepted)) if CONTENDERS[name].served else row
+
+
+def _costs(whose: str, cost: Cost, requests: int) -> dict[str, float]:
+    return {
+        f"{whose}cpu_ms_per_request": round(cost.cpu / requests * 1000, 3),
+        f"{whose}peak_memory_mb": round(cost.peak / 1e6, 1),
+    }
 
 
 def _door(measured: Measured) -> dict[str, float]:

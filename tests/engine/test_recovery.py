@@ -10,7 +10,7 @@ from hub.claims import Intent, Order
 from hub.connector import Exchange
 from hub.judgement import Ruling
 from hub.lifecycle import Event, State
-from hub.owner import Owner
+from hub.owner import FileOwner
 from hub.policy import Policy
 from hub.records import Outcome
 
@@ -54,7 +54,7 @@ async def test_a_dead_owners_claim_goes_back_to_the_queue(still):
 
 async def test_a_living_owner_keeps_what_it_has_even_past_its_lease(still, tmp_path):
     number = await still.submit("once")
-    other = Owner(tmp_path / "hub.db")
+    other = FileOwner(tmp_path / "hub.db")
     await take(still, owner=other.name)
     still.hub.engine._ledger.book.now = lambda: 9_000_000_000_000
     await still.hub.engine._sweep()

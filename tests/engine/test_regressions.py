@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from connectors.rest.sandbox import Sandbox
-from hub import app, claims, intake, routing, writer
+from hub import app, claims, intake, routing, transactions
 from hub import engine as engine_module
 from hub.claims import Intent, Order
 from hub.errors import ConfigurationError, ConflictError, HubError
@@ -346,15 +346,15 @@ async def test_a_panic_is_told_to_whoever_asked_and_the_writer_lives_on(still):
 
 
 async def test_a_batch_that_cannot_have_the_database_fails_together_and_once(still, tmp_path, monkeypatch):
-    tries, begin = [], writer._begin_when_free
+    tries, begin = [], transactions._begin_when_free
 
     async def counted(connection):
         tries.append(connection)
         return await begin(connection)
 
     await still.hub.ledger.write(echo, 0)
-    monkeypatch.setattr(writer, "PATIENCE", 0.05)
-    monkeypatch.setattr(writer, "_begin_when_free", counted)
+    monkeypatch.setattr(transactions, "PATIENCE", 0.05)
+    monkeypatch.setattr(transactions, "_begin_when_free", counted)
     other = sqlite3.connect(tmp_path / "hub.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     outcomes = await asyncio.gather(*(still.hub.ledger.write(echo, n) for n in range(20)), return_exceptions=True)

@@ -1,12 +1,14 @@
 """One writer, one commit for whatever waits; one item's failure harms no other."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
 from hub.database import open_database
 from hub.errors import ConflictError
+from hub.transactions import FileTransactions
 from hub.writer import Writer
 
 
@@ -21,7 +23,7 @@ def database(tmp_path):
 
 @pytest.fixture
 async def writer(database):
-    opened = Writer(database)
+    opened = Writer(partial(FileTransactions, database))
     yield opened
     await opened.close()
 
@@ -87,7 +89,7 @@ async def test_a_bug_in_an_operation_is_told_and_the_writer_lives_on(writer, dat
 
 
 async def test_closing_finishes_what_waits(database):
-    writer = Writer(database)
+    writer = Writer(partial(FileTransactions, database))
     tasks = [asyncio.create_task(writer.run(insert, n)) for n in range(10)]
     await asyncio.sleep(0)
     await writer.close()

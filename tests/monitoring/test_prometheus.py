@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,7 +11,9 @@ from sqlalchemy import text
 from connectors.rest.sandbox import Sandbox
 from hub.access import Principal, Role
 from hub.app import open_hub
+from hub.clock import system_clock
 from hub.model import Status
+from hub.policy import DAYS, PARIS
 from hub.settings import Settings
 
 CANARY = "Canarinette"
@@ -34,7 +37,10 @@ async def town(tmp_path):
             "files": tmp_path / "files",
             "secret_file": tmp_path / "secret",
             "homes": [tmp_path],
-            "targets": {"cible": {"connector": "rest", "settings": target.settings()}},
+            "targets": {
+                "cible": {"connector": "rest", "settings": target.settings()},
+                "fermee": {"connector": "rest", "settings": target.settings(), "policy": {"hours": CLOSED}},
+            },
         }
     )
     async with open_hub(settings) as hub:
@@ -42,6 +48,8 @@ async def town(tmp_path):
     await target.stop()
 
 
+TODAY = datetime.now(PARIS).weekday()
+CLOSED = {"opens": "00:00", "closes": "23:59", "days": [DAYS[(TODAY + 3) % 7]]}
 STEPS = [{"deliver": "cible", "using": "cible/essai"}]
 MAPPING = {
     "mapping": "cible/essai",
@@ -123,6 +131,61 @@ async def test_attempts_are_counted_by_outcome_even_when_no_answer_came(town):
 
     assert (attempts("accepted"), attempts("given_up")) == (1, 1)
     assert samples["hub_attempt_seconds_count", ("operation", "signaler"), ("target", "cible")] == 2
+
+
+async def test_what_waits_for_a_person_is_counted_with_its_age(town):
+    hub, target = town
+    target.break_with("cut_before", times=2)
+    await submit(hub, 2)
+    await until_standing(hub, "parked", 2)
+    await hub.ledger.write(age_all, None)
+    _, samples = await scrape(hub)
+    parked, waiting = (("state", "parked"), ("target", "cible")), (("state", "waiting"), ("target", "cible"))
+    assert (samples["hub_troubled", *parked], samples["hub_troubled", *waiting]) == (2, 0)
+    assert 3600 <= samples["hub_troubled_oldest_age_seconds", *parked] < 7200
+    assert samples["hub_troubled_oldest_age_seconds", *waiting] == 0
+
+
+def age_all(connection, items):
+    connection.execute(text("UPDATE delivery SET created_at = created_at - 3600000"))
+    return list(items)
+
+
+async def test_rare_counters_are_there_before_their_first_event(town):
+    hub, _ = town
+    _, samples = await scrape(hub)
+    rare = ("hub_retries_total", "hub_unmapped_errors_total", "hub_late_outcomes_total", "hub_swept_total")
+    assert [samples[name, ("target", "cible")] for name in rare] == [0, 0, 0, 0]
+
+
+async def test_a_target_that_is_closed_is_told_from_one_that_is_open(town):
+    hub, _ = town
+    _, samples = await scrape(hub)
+    assert samples["hub_target_open", ("target", "cible")] == 1
+    assert samples["hub_target_open", ("target", "fermee")] == 0
+
+
+async def test_a_ledger_that_fails_is_said_and_the_rest_is_still_published(town):
+    hub, _ = town
+    _, samples = await scrape(hub)
+    assert samples[("hub_ledger_up",)] == 1
+    await hub.ledger.write(rename_tally, None)
+    _, samples = await scrape(hub)
+    assert samples[("hub_ledger_up",)] == 0
+    assert ("hub_ledger_imbalance",) not in samples
+    assert samples["hub_swept_total", ("target", "cible")] == 0
+
+
+def rename_tally(connection, items):
+    connection.execute(text("ALTER TABLE tally RENAME TO elsewhere"))
+    return list(items)
+
+
+async def test_a_clock_that_was_set_is_seen_beside_the_ledger_s(town):
+    hub, _ = town
+    hub.ledger.book.now = lambda: system_clock() - 3_600_000
+    _, samples = await scrape(hub)
+    assert samples[("hub_clock_offset_seconds",)] == pytest.approx(3600, abs=60)
 
 
 async def test_nothing_in_the_metrics_names_a_person_or_a_request(town):
