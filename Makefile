@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ONCE ?=
+MODE ?=
+SERVERS := $(if $(filter distributed,$(MODE)),servers)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up check test bench clean
+.PHONY: help install servers demo up check test bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,8 +19,11 @@ help: ## list the verbs
 
 install: .venv/.installed ## create .venv with the locked dependencies
 
-demo: install ## a September hour through the whole hub, with sandboxes (ONCE=1 ends by itself)
-	@$(BIN)/hub demo $(if $(ONCE),--once)
+servers: install ## PostgreSQL and RabbitMQ, where apt-get may install them; they are not started
+	@sh tests/servers.sh $$($(BIN)/python -c "from hub.servers import missing; print(*missing())")
+
+demo: install $(SERVERS) ## a September hour through the whole hub, with sandboxes (ONCE=1 ends by itself)
+	@$(BIN)/hub demo $(if $(ONCE),--once) $(if $(MODE),--mode $(MODE))
 
 up: install ## the hub with its sandboxes, until Ctrl-C
 	@$(BIN)/hub up --sandboxes
@@ -30,10 +35,10 @@ check: install ## ruff, mypy, import contracts, hub check
 	$(BIN)/lint-imports
 	$(BIN)/hub check
 
-test: check ## check, then every test
+test: check servers ## check, then every test
 	$(BIN)/pytest
 
-bench: install ## how fast, beside a plain stack on the same load
+bench: install $(SERVERS) ## how fast, beside a plain stack on the same load
 	$(BIN)/hub bench --json
 
 clean: ## forget what was built

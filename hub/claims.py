@@ -234,10 +234,10 @@ def _claim(book: Book, connection: Connection, order: Order) -> Taken:
 
 
 def _taken(connection: Connection, values: Mapping[str, Any], these: Collection[int]) -> list[Any]:
-    """Take what is due: a suspect alone, or as many sound ones as there may be."""
+    """Take what is due, the first numbered first: a suspect alone, or as many sound ones as there may be."""
     if these:
-        return TAKE_THESE.rows(connection, {**values, **SOUND}, these)
-    return TAKE.rows(connection, {**values, **SUSPECT}) or TAKE.rows(connection, {**values, **SOUND})
+        return sorted(TAKE_THESE.rows(connection, {**values, **SOUND}, these))
+    return sorted(TAKE.rows(connection, {**values, **SUSPECT}) or TAKE.rows(connection, {**values, **SOUND}))
 
 
 def _is_shut(target: Row[Any], policy: Policy, now: int) -> bool:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,6 +19,14 @@ START: Final = "Start"
 INSTALLATION: Final = "Installation"
 
 local = typer.Typer()
+
+
+class Mode(StrEnum):
+    """How a hub of our own is laid out."""
+
+    EMBEDDED = "embedded"
+    DISTRIBUTED = "distributed"
+
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings file; hub.yaml of this folder if there is one.")
@@ -223,6 +232,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End by itself, with exit code 0 if all is well.")] = False,
     requests: Annotated[int, typer.Option(min=1, max=20_000, help="How many requests the hour brings.")] = 500,
     seed: Annotated[int, typer.Option(help="The same seed gives the same hour.")] = 2026,
+    mode: Annotated[Mode, typer.Option(help="One process, or several on PostgreSQL and RabbitMQ.")] = Mode.EMBEDDED,
 ) -> None:
     """Show a September hour: real requests, failing targets, people who finish what machines must not.
 
@@ -230,7 +240,7 @@ def demo(
     """
     from hub.demo.hour import Plan, run_demo
 
-    raise typer.Exit(run_demo(Plan(requests, seed, once)))
+    raise typer.Exit(run_demo(Plan(requests, seed, once, mode)))
 
 
 @local.command(rich_help_panel=INSTALLATION)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -122,10 +124,10 @@ def prepare(engine: Engine) -> None:
 def upgrade(engine: Engine) -> None:
     """Bring the database's tables to this version of the hub; a newer hub's tables are left as they are."""
     config = _migrations()
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATING})
+    with MIGRATION[engine.dialect.name](engine) as connection:
         if _is_known(connection, config):
+            if engine.dialect.name == "postgresql":
+                connection.rollback()  # the transaction in which we looked
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
         check_names(connection)
@@ -205,6 +207,30 @@ CHECKS: Final[Mapping[str, Mapping[str, tuple[frozenset[Any], str]]]] = {
     "sqlite": {name: (frozenset({value}), f"{value} was asked for and is needed") for name, value in PRAGMAS.items()},
     "postgresql": NEEDED,
 }
+
+
+@contextmanager
+def _beside_others(engine: Engine) -> Iterator[Connection]:
+    """Give a connection that is in no transaction, one process at a time.
+
+    An index is built beside those who write, and waits for every transaction: the lock is tried again and again,
+    because waiting for it would be one.
+    """
+    alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection, alone.connect() as lock:
+        while not lock.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": MIGRATING}):
+            time.sleep(0.1)
+        try:
+            yield connection
+        finally:
+            lock.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": MIGRATING})
+
+
+MIGRATION: Final[Mapping[str, Callable[[Engine], AbstractContextManager[Connection]]]] = {
+    "sqlite": Engine.begin,
+    "postgresql": _beside_others,
+}
+"""How tables are brought forward: a file's in one transaction, a server's without stopping those who use it."""
 
 
 def _migrations() -> Config:

@@ -14,25 +14,24 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, cast
 
-import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from hub import claims, targets
-from hub.claims import GRACE, POISON_CLAIMS, Claim, Intent, Order, milliseconds
+from hub.claims import GRACE, Claim, Intent, Order, milliseconds
 from hub.connector import Deadline, Exchange, File, Outbound, Receipt
 from hub.database import will_pass
-from hub.errors import DeliveryError, MappingError, UncertainError
+from hub.errors import DeliveryError, TransientError, UncertainError
 from hub.events import Announcer, Attempted, Swept
 from hub.judgement import Case, Ruling, judge_asking, judge_sending
 from hub.ledger import Ledger
 from hub.lifecycle import Event, State
-from hub.manifest import Operation
-from hub.model import Effect, Instant
+from hub.model import Instant
 from hub.owner import Owner
+from hub.parcel import NOTHING_DONE, Parcel, given_up, write
 from hub.records import STOPPED, Outcome, Recorded
-from hub.routing import CALLBACK, Deliver, Notify, Route
+from hub.routing import CALLBACK
 from hub.settlement import key_of
 from hub.target import LiveTarget, absent
 
@@ -53,23 +52,14 @@ STUBBORNLY: Final = AsyncRetrying(
 )
 """How an outcome is written down while the disk is full: what it cannot write, the lease turns into a question."""
 
+LEDGER: Final = "ledger"
+"""The code of what was not sent because the ledger failed."""
+
 log = structlog.get_logger()
 
 
 def ignore(_due: Mapping[str, Collection[int]]) -> None:
     """Tell nobody: the sweep of whoever serves these targets finds them."""
-
-
-@dataclass(slots=True)
-class Parcel:
-    """A claim with its message written, ready to be sent or asked about."""
-
-    claim: Claim
-    operation: Operation
-    name: str
-    body: bytes
-    file_ids: Sequence[str] = ()
-    files: tuple[File, ...] = ()
 
 
 @dataclass(slots=True)
@@ -206,7 +196,12 @@ class Engine:
             return
         now, began = self._ledger.book.now(), time.clock_gettime(time.CLOCK_BOOTTIME)
         deadlines = [Deadline(self._within(target, one)) for one in sends]
-        ours = await self._ledger.intend([self._intent(target, one, now) for one in sends])
+        try:
+            ours = await self._ledger.intend([self._intent(target, one, now) for one in sends])
+        except SQLAlchemyError:
+            for one in sends:
+                self._put_off(target, one, LEDGER)
+            return
         for one, deadline, mine in zip(sends, deadlines, ours, strict=True):
             if mine:
                 one.claim = one.claim._replace(state=State.SENDING, sent_at=now)
@@ -223,39 +218,34 @@ class Engine:
     async def _prepare(self, target: LiveTarget, taken: Sequence[Claim]) -> list[Parcel]:
         """Write every message of a batch, in a thread when there is much to read, and find its files."""
         if sum(len(claim.body) for claim in taken) < MUCH:
-            written = [self._write(target, claim) for claim in taken]
+            written = [write(self._ledger.book, target, claim) for claim in taken]
         else:
-            written = await asyncio.to_thread(lambda: [self._write(target, claim) for claim in taken])
+            written = await asyncio.to_thread(lambda: [write(self._ledger.book, target, claim) for claim in taken])
         prepared = []
         for claim, result in zip(taken, written, strict=True):
-            if isinstance(result, Parcel):
-                result.files = await self._files(result.file_ids)
-                if len(result.files) == len(result.file_ids):
-                    prepared.append(result)
-                else:
-                    self._spawn(self._give_up(target, claim, given_up(claim, "file_missing")), claim.id)
-            else:
+            if not isinstance(result, Parcel):
                 self._spawn(self._give_up(target, claim, result), claim.id)
+            elif claim.state is State.ASKING or await self._has_files(target, result):
+                prepared.append(result)
         return prepared
 
-    def _write(self, target: LiveTarget, claim: Claim) -> Parcel | Ruling:
-        """Write one message; a mapping that fails, or a payload that keeps killing, goes to a person."""
-        if claim.claims > POISON_CLAIMS:
-            return given_up(claim, "poison")
-        definition = self._ledger.book.known(claim.version)
-        mapping = definition.mappings[claim.mapping]
-        operation = target.operations.get(mapping.operation)
-        if operation is None:
-            return given_up(claim, "no_such_operation")
-        document = orjson.loads(claim.body)
+    async def _has_files(self, target: LiveTarget, one: Parcel) -> bool:
+        """Find a message's files, or say what becomes of it without: a question is asked without any."""
         try:
-            bindings = bindings_of(claim, definition.route, document)
-            body, file_ids = mapping.write(document, bindings), mapping.attachments(document, bindings)
-        except Exception as error:  # noqa: BLE001  # whatever a payload does to its mapping is that delivery's alone
-            if not isinstance(error, MappingError):
-                log.error("mapping failed", mapping=claim.mapping, error=type(error).__name__)  # noqa: TRY400  # as below
-            return given_up(claim, "mapping")
-        return Parcel(claim, operation, mapping.operation, body, file_ids)
+            one.files = await self._files(one.file_ids)
+        except (SQLAlchemyError, TransientError) as error:
+            self._put_off(target, one, getattr(error, "code", LEDGER))
+            return False
+        if len(one.files) < len(one.file_ids):
+            self._spawn(self._give_up(target, one.claim, given_up(one.claim, "file_missing")), one.claim.id)
+            return False
+        return True
+
+    def _put_off(self, target: LiveTarget, one: Parcel, code: str) -> None:
+        """Try again later what was not sent, whether or not its intent is on disk."""
+        at = self._case(target, one).after(target.policy.wait_before(1))
+        ruling = Ruling(Event.DEFERRED, code, next_at=at, uncertain=one.claim.ever_uncertain)
+        self._spawn(self._record(target, one, ruling, Trial(self._ledger.book.now(), counts=False)), one.claim.id)
 
     async def _send(self, target: LiveTarget, one: Parcel, deadline: Deadline, began: float) -> None:
         """Send one message, unless this process was frozen since its intent: then nothing was sent, and we know it."""
@@ -384,29 +374,3 @@ class Engine:
         ruling = Ruling(Event.RELEASED, code, claim.stage, now, "", claim.ever_uncertain, claim.if_absent)
         await self._record(target, one, ruling, Trial(now, counts=False))
         self._in_hand.discard(claim.id)
-
-
-def given_up(claim: Claim, code: str) -> Ruling:
-    """Leave to a person what could not even be tried."""
-    return Ruling(Event.GIVEN_UP, code, uncertain=claim.ever_uncertain)
-
-
-def bindings_of(claim: Claim, route: Route, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a mapping may read beside the document: its key, what its step was given, and its item.
-
-    Raises MappingError when a correction has left the step without this item.
-    """
-    bindings: dict[str, Any] = {"key": key_of(claim.id)}
-    if claim.given:
-        bindings |= orjson.loads(claim.given)
-    step = route.named.get(claim.step)
-    if isinstance(step, Deliver | Notify) and step.for_each is not None:
-        items = route.items(step, document)
-        if claim.item >= len(items):
-            raise MappingError(claim.mapping, ("for_each",))
-        bindings["item"] = items[claim.item]
-    return bindings
-
-
-NOTHING_DONE: Final = Operation(title="", effect=Effect.ONCE)
-"""What stands for an operation that a target no longer has."""

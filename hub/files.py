@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import quote
 
 from hub.problems import Problem, ProblemType
-from hub.stores import FolderStore, Store, on_disk  # noqa: F401  # FolderStore: until hub.app opens the store
+from hub.stores import Store, on_disk
 
 LARGEST_FILE: Final = 10 * 1024 * 1024
 MOST_PIXELS: Final = 100_000_000

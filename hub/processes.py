@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final, TypeVar
 
 import orjson
@@ -56,14 +58,17 @@ def log_to_stderr() -> None:
 
 
 @asynccontextmanager
-async def child(*arguments: str, log: Path) -> AsyncIterator[Child]:
+async def child(
+    *arguments: str, log: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Child]:
     """Run `hub <arguments>` for the length of a block, in a session of its own, so that Ctrl-C is ours to handle.
 
-    What it prints on standard error goes to `log`. Raises ChildProcessError when it does not announce itself.
+    `environment` is laid over ours; what it prints on standard error goes to `log`. Raises ChildProcessError when
+    it does not announce itself.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as printed:
-        process = await _launch(arguments, printed)
+        process = await _launch(arguments, printed, {**os.environ, **environment})
     try:
         yield Child(process, await _announcement(process, log))
     finally:
@@ -85,7 +90,9 @@ async def signalled() -> None:
     await heard.wait()
 
 
-async def _launch(arguments: tuple[str, ...], printed: IO[bytes]) -> asyncio.subprocess.Process:
+async def _launch(
+    arguments: tuple[str, ...], printed: IO[bytes], environment: Mapping[str, str]
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -94,6 +101,7 @@ async def _launch(arguments: tuple[str, ...], printed: IO[bytes]) -> asyncio.sub
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=printed,
+        env=environment,
         start_new_session=True,
     )
 

@@ -1,205 +1,34 @@
 """Throwaway servers: a real PostgreSQL and a real RabbitMQ on loopback, for the demo, the bench and the tests.
 
-Each writes as durably as in production, and ends with the process that started it, kill -9 included: beside it, in its
-process group, a watcher reads a pipe that only that process holds, and acts when the kernel closes it. Unlike
-PR_SET_PDEATHSIG, this depends neither on the thread that started it nor on Linux, and leaves no files behind.
+Each writes as durably as in production.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import pwd
-import random
-import re
-import secrets
 import shutil
 import signal
-import socket
-import subprocess
-import tempfile
-import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Final, Self
+from typing import Final
 
-import psutil
 import psycopg
 from psycopg.sql import SQL, Identifier
 
 from hub.errors import ConfigurationError
-
-SECONDS_TO_START: Final = 90.0
-SECONDS_TO_STOP: Final = 30.0
-SECONDS_TO_ANSWER: Final = 2.0
-SECONDS_BETWEEN_LOOKS: Final = 0.02
-LAST_LINES: Final = 12
-LOOPBACK: Final = "127.0.0.1"
-
-QUIET_PORTS: Final = range(20000, 32768)
-"""Below those that the system lends to clients: a server that is down for a moment finds its port free again."""
-
-TIED: Final = '((read -r _ <&3 || { kill -KILL $$; rm -rf "$0"; }) &) 3<&0; exec "$@" </dev/null'
-"""Become a command, beside a watcher that ends it and deletes $0; no other process can get that number meanwhile."""
+from hub.throwaway import LOOPBACK, Server, free_port
 
 AMQP: Final = b"AMQP\x00\x00\x09\x01"
 """What a client says first; a broker that is ready answers."""
-
-
-class Server(ABC):
-    """A server with a port, a password and data of its own; what it prints goes to a file of `folder`.
-
-    Its data are kept when it is stopped or killed, and go with `end` or at the end of `async with`. They live under the
-    system's temporary folder, where a user who is not root may go. No method depends on the event loop that calls it.
-    """
-
-    package: ClassVar[str]
-    """The Debian package that holds its programs."""
-    places: ClassVar[str]
-    """Where packages hide its programs, before those of PATH."""
-    orderly: ClassVar[signal.Signals]
-    """What tells it to end in order."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.log = folder / f"{self.package}.log"
-        self.password = secrets.token_urlsafe(12)
-        self._data: Path | None = None
-        self._processes: list[subprocess.Popen[bytes]] = []
-
-    @property
-    @abstractmethod
-    def url(self) -> str:
-        """Where it answers, with the password."""
-
-    @property
-    def pid(self) -> int:
-        """The server's main process."""
-        return self._processes[-1].pid
-
-    @property
-    def data(self) -> Path:
-        """The folder of its data."""
-        if self._data is None:
-            self._data = Path(tempfile.mkdtemp(prefix=f"hub-{self.package}-"))
-        return self._data
-
-    @classmethod
-    def program(cls, name: str) -> Path:
-        """Find one of its programs, of the newest version; raises ConfigurationError when it is missing."""
-        hidden = sorted(Path("/").glob(f"{cls.places}/{name}"), key=_version)
-        found = hidden[-1] if hidden else shutil.which(name)
-        if found is None:
-            raise ConfigurationError(name, f"this program, of the Debian package {cls.package}: it is not installed")
-        return Path(found)
-
-    async def start(self) -> None:
-        """Start it, on the data it had if any, and wait until it answers; what is left of an earlier life is buried.
-
-        Raises ConfigurationError when its programs are missing, ChildProcessError when it does not start.
-        """
-        await self.kill()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            async with asyncio.timeout(SECONDS_TO_START):
-                await self._launch()
-                while not await self._answers_soon():
-                    self._check_alive()
-                    await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-        except BaseException:
-            await self.kill()
-            raise
-
-    async def stop(self) -> None:
-        """End it in order."""
-        if self._processes:
-            self._processes[-1].send_signal(self.orderly)
-            with suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(self._processes[-1].wait, SECONDS_TO_STOP)
-        await self.kill()
-
-    async def kill(self) -> None:
-        """Kill all its processes at once, as a power cut would."""
-        for process in reversed(self._processes):
-            process.kill()
-        await asyncio.to_thread(self._bury)
-
-    async def end(self) -> None:
-        """End it for good: its data go with it."""
-        await self.stop()
-        shutil.rmtree(self.data, ignore_errors=True)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.end()
-
-    @abstractmethod
-    async def _launch(self) -> None:
-        """Launch its processes, the main one last."""
-
-    @abstractmethod
-    async def _answers(self) -> bool:
-        """Tell whether it answers."""
-
-    def _run(self, *command: str | Path, user: str | None = None, **environment: str) -> None:
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603  # programs that we found, options that we wrote
-                ("/bin/sh", "-c", TIED, self.data, *command),
-                cwd=self.data,
-                env=os.environ | environment,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                user=user,
-                group=pwd.getpwnam(user).pw_gid if user else None,
-                extra_groups=[] if user else None,
-            )
-        self._processes.append(process)
-
-    async def _answers_soon(self) -> bool:
-        try:
-            return await asyncio.wait_for(self._answers(), SECONDS_TO_ANSWER)
-        except TimeoutError:
-            return False
-
-    def _check_alive(self) -> None:
-        if self._processes[-1].poll() is not None:
-            said = self.log.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
-            raise ChildProcessError("\n".join([f"{self.package} did not start", *said]))
-
-    def _bury(self) -> None:
-        while self._processes and (left := list(self._left())):
-            for process in left:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        for ended in self._processes:
-            ended.wait()
-            if ended.stdin:
-                ended.stdin.close()
-        self._processes.clear()
-
-    def _left(self) -> Iterator[psutil.Process]:
-        """Find what runs where its data are, orphans too; a person who looks in has a terminal."""
-        for process in psutil.process_iter(["cwd", "terminal", "status"]):
-            folder, dead = Path(process.info["cwd"] or "/"), process.info["status"] == psutil.STATUS_ZOMBIE
-            if folder.is_relative_to(self.data) and not dead and not process.info["terminal"]:
-                yield process
 
 
 class Postgres(Server):
     """A PostgreSQL server: `url` leads to the database that it always has, `database` makes others."""
 
     package = "postgresql"
+    programs = ("initdb", "postgres")
     places = "usr/lib/postgresql/*/bin"
     orderly = signal.SIGINT
 
@@ -208,28 +37,31 @@ class Postgres(Server):
         """Where its first database is, with the password."""
         return self._url("postgres")
 
-    async def database(self, name: str) -> str:
-        """Make an empty database; give its URL."""
+    async def database(self, name: str, template: str = "template1") -> str:
+        """Make an empty database, or a copy of one that nobody uses now; give its URL."""
+        made = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
         async with await self._connect() as connection:
-            await connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+            await connection.execute(made)
         return self._url(name)
 
     async def _launch(self) -> None:
-        server, files = self.program("postgres"), self.data / "files"
+        initdb, server = map(self.program, self.programs)
+        files, user = self.data / "files", _service_user()
         if not files.exists():
-            await self._initialize(files)
-        self._run(server, "-D", files, *self._options(), user=_service_user())
+            await self._initialize(initdb, files, user)
+        self._run(server, "-D", files, *self._options(), user=user)
 
-    async def _initialize(self, files: Path) -> None:
+    async def _initialize(self, initdb: Path, files: Path, user: str | None) -> None:
         """Write the files of an empty server; only what it writes later must be durable."""
-        user, password = _service_user(), self.data / "password"
+        password = self.data / "password"
         password.write_text(self.password)
-        for path in (self.data, password):
-            shutil.chown(path, user or os.geteuid())
+        if user:
+            shutil.chown(self.data, user)
+            shutil.chown(password, user)
         options = ("--username=hub", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync")
-        self._run(self.program("initdb"), "-D", files, f"--pwfile={password}", *options, user=user)
+        self._run(initdb, "-D", files, f"--pwfile={password}", *options, user=user)
         if await asyncio.to_thread(self._processes[-1].wait):
-            self._check_alive()
+            raise self._failure()
 
     def _options(self) -> Iterator[str]:
         options = {
@@ -259,6 +91,7 @@ class RabbitMQ(Server):
     """A RabbitMQ node without plugins, and a port mapper (epmd) of its own, which would outlive it otherwise."""
 
     package = "rabbitmq-server"
+    programs = ("rabbitmq-server", "epmd")
     places = "usr/lib/rabbitmq/bin"
     orderly = signal.SIGTERM
 
@@ -272,7 +105,7 @@ class RabbitMQ(Server):
         return f"amqp://hub:{self.password}@{LOOPBACK}:{self.port}/hub"
 
     async def _launch(self) -> None:
-        server, mapper = self.program("rabbitmq-server"), self.program("epmd")
+        server, mapper = map(self.program, self.programs)
         (self.data / "rabbitmq.conf").write_text(self._configuration())
         (self.data / "plugins").write_text("[].")
         self._run(mapper, "-port", str(self._mapper_port), "-address", LOOPBACK)
@@ -317,19 +150,16 @@ class RabbitMQ(Server):
         return False
 
 
-def free_port() -> int:
-    """Find a loopback port that nobody uses."""
-    while True:
-        port = random.choice(QUIET_PORTS)  # noqa: S311  # no secret
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((LOOPBACK, port))
-            return port
+def missing() -> Iterator[str]:
+    """Name the Debian packages that this machine lacks."""
+    for kind in (Postgres, RabbitMQ):
+        try:
+            for name in kind.programs:
+                kind.program(name)
+        except ConfigurationError:
+            yield kind.package
 
 
 def _service_user() -> str | None:
     """Name who runs PostgreSQL, which refuses to be root."""
     return None if os.geteuid() else "postgres"
-
-
-def _version(path: Path) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", str(path))]

@@ -30,9 +30,6 @@ ANSWERS_WITHIN: Final = 10.0
 TAKES_WITHIN: Final = 30.0
 """Seconds within which a bucket takes a whole file."""
 
-LONGEST_READ: Final = timedelta(hours=1)
-"""What a reader who takes his time is given for a whole file; each piece has its own deadline."""
-
 ON_DISK: Final[Mapping[int | None, str]] = {
     errno.ENOSPC: "store_full",
     errno.EDQUOT: "store_full",
@@ -106,7 +103,6 @@ async def open_store(said: Path | Bucket) -> Store:
     except StoreError as error:
         if expected := FOR_A_PERSON.get(error.code):
             raise ConfigurationError(f"files: {said.url if isinstance(said, Bucket) else said}", expected) from None
-        log.warning("the store of attachments fails", code=error.code)
     return store
 
 
@@ -164,9 +160,8 @@ class S3Store:
 
     async def put(self, arrival: Path, sha256: str) -> None:
         """Hand the file over in one piece: it is there whole, or not at all."""
-        place = place_of(sha256)
         async with answering(TAKES_WITHIN):
-            await self._bucket.put_async(place, arrival, use_multipart=False)
+            await self._bucket.put_async(place_of(sha256), arrival, use_multipart=False)
         await on_disk(arrival.unlink, missing_ok=True)
 
     def open(self, sha256: str) -> AsyncIterator[bytes]:
@@ -181,10 +176,9 @@ class S3Store:
 
     async def exists(self, sha256: str) -> bool:
         """Ask for the first byte: a HEAD that finds nothing does not say whether it is the bucket that is missing."""
-        place = place_of(sha256)
         try:
             async with answering(ANSWERS_WITHIN):
-                await self._bucket.get_range_async(place, start=0, length=1)
+                await self._bucket.get_range_async(place_of(sha256), start=0, length=1)
         except FileNotFoundError:
             return False
         return True
@@ -218,7 +212,7 @@ def connect(said: Bucket) -> obstore.S3Store:
         client_options={
             "allow_http": said.endpoint is not None and said.endpoint.scheme == "http",
             "connect_timeout": timedelta(seconds=ANSWERS_WITHIN / 2),
-            "timeout": LONGEST_READ,
+            "timeout": timedelta(hours=1),  # a reader may take his time; each piece has its own deadline
         },
         retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=ANSWERS_WITHIN)},
     )
@@ -267,7 +261,7 @@ async def as_kept(sha256: str, pieces: AsyncGenerator[bytes, None]) -> AsyncGene
             digest.update(piece)
             last = piece
     if digest.hexdigest() != sha256:
-        raise StoreError("store_altered")
+        raise failed("store_altered")
     yield last
 
 
@@ -276,7 +270,7 @@ async def on_disk(work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) 
     try:
         return await asyncio.to_thread(work, *args, **kwargs)
     except OSError as error:
-        raise StoreError(ON_DISK.get(error.errno, "store_unreachable")) from None
+        raise failed(ON_DISK.get(error.errno, "store_unreachable")) from None
 
 
 @asynccontextmanager
@@ -288,7 +282,13 @@ async def answering(within: float) -> AsyncIterator[None]:
     except (BaseError, OSError) as error:
         if isinstance(error, FileNotFoundError) and NO_SUCH_KEY in str(error):
             raise FileNotFoundError("no such content") from None
-        raise StoreError(next(code for kind, code in IN_BUCKET.items() if isinstance(error, kind))) from None
+        raise failed(next(code for kind, code in IN_BUCKET.items() if isinstance(error, kind))) from None
+
+
+def failed(code: str) -> StoreError:
+    """Make the error, and tell the log why: front ends are told nothing of it."""
+    log.warning("the store of attachments fails", code=code)
+    return StoreError(code)
 
 
 def sync(path: Path) -> None:

@@ -33,7 +33,7 @@ from hub.model import Status
 
 READY: Final = (State.QUEUED, State.WAITING, State.UNCERTAIN)
 TROUBLED: Final = (State.PARKED, State.UNCERTAIN, State.ASKING, State.WAITING)
-UNEASY: Final = (Status.PARKED, Status.UNCERTAIN, Status.WAITING)
+NOT_DONE: Final = tuple(status for status in Status if status is not Status.DONE)
 WIDE: Final = BigInteger().with_variant(Integer, "sqlite")
 """A primary key: in SQLite the row's own address, in PostgreSQL eight bytes."""
 
@@ -90,7 +90,10 @@ class Request(SQLModel, table=True):
         UniqueConstraint("front_end", "idempotency_key", name="request_key"),
         UniqueConstraint("front_end", "external_reference", name="request_reference"),
         Index("request_kind_status", "kind", "status"),
-        partial_index("request_troubled", standing(UNEASY), "status", "number"),
+        Index("request_kind", "kind", "number"),
+        Index("request_front_end", "front_end", "number"),
+        partial_index("request_standing", standing(NOT_DONE), "status", "number"),
+        partial_index("request_external", "external_reference IS NOT NULL", "external_reference"),
         Index("request_name", "name_index"),
         Index("request_email", "email_index"),
         Index("request_phone", "phone_index"),
@@ -125,9 +128,12 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         one_of("state", list(State), "delivery_state"),
         UniqueConstraint("request", "step", "item", name="delivery_step"),
-        partial_index("delivery_due", among(READY), "target", "claims", "next_at"),
+        partial_index("delivery_ready", among(READY), "target", "claims", "next_at", "id", "created_at"),
         partial_index("delivery_held", among(HELD), "target"),
-        partial_index("delivery_troubled", among(TROUBLED), "state", "target", "code", "id"),
+        partial_index("delivery_newest", among(TROUBLED), "state", "id"),
+        partial_index("delivery_of_target", among(TROUBLED), "state", "target", "id", "created_at"),
+        partial_index("delivery_of_code", among(TROUBLED), "state", "code", "id"),
+        partial_index("delivery_cause", among(TROUBLED), "state", "target", "code", "stage", "updated_at"),
     )
 
     id: int = Field(sa_column=Column(WIDE, primary_key=True, autoincrement=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, exists, func, or_, select, text, update
 
 from hub.book import Book
 from hub.policy import Policy
@@ -89,8 +89,9 @@ def _switch(book: Book, connection: Connection, wanted: Switch) -> bool:
 
 def due(connection: Connection, now: int) -> list[str]:
     """List the targets that have something to be claimed now."""
-    statement = select(DELIVERIES.c.target).where(text(among(READY)), DELIVERIES.c.next_at <= now).distinct()
-    return list(connection.scalars(statement))
+    ready = DELIVERIES.c.target == TARGETS.c.name, text(among(READY)), DELIVERIES.c.next_at <= now
+    sound, suspect = exists().where(*ready, DELIVERIES.c.claims == 0), exists().where(*ready, DELIVERIES.c.claims > 0)
+    return list(connection.scalars(select(TARGETS.c.name).where(or_(sound, suspect))))
 
 
 def health(connection: Connection) -> list[Health]:

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, Field
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, func, select, text, union_all
+from sqlalchemy import CTE, ColumnElement, CompoundSelect, Connection, Row, Select, func, select, text, tuple_, union_all
 
 from hub.access import EVERY_HOUSE, Principal, Role
 from hub.attachments import Described
@@ -18,7 +18,7 @@ from hub.lifecycle import State
 from hub.model import Channel, Frozen, Status
 from hub.policy import PARIS
 from hub.routing import CALLBACK
-from hub.tables import ATTACHMENTS, ATTEMPTS, DELIVERIES, EVENTS, REQUESTS, TROUBLED, UNEASY, among, standing
+from hub.tables import ATTACHMENTS, ATTEMPTS, DELIVERIES, EVENTS, NOT_DONE, REQUESTS, TROUBLED, among, standing
 
 STAGE: Final = "stage"
 """The kind of an event that says which stage a request reached."""
@@ -116,8 +116,8 @@ def page(connection: Connection, caller: Principal, search: Search, blinded: str
     """
     said = search.model_dump(include={"kind", "status", "stage", "site", "channel", "external_reference"})
     conditions = [REQUESTS.c[name] == value for name, value in said.items() if value is not None]
-    if search.status in UNEASY:
-        conditions.append(text(standing(UNEASY)))
+    if search.status in NOT_DONE:
+        conditions.append(text(standing(NOT_DONE)))
     if search.since:
         conditions.append(REQUESTS.c.received_at >= _instant(search.since, time.min))
     if search.until:
@@ -133,12 +133,19 @@ def page(connection: Connection, caller: Principal, search: Search, blinded: str
 
 def deliveries(connection: Connection, caller: Principal, trouble: Trouble) -> Sequence[Row[Any]]:
     """List deliveries, the newest first, each with its request's kind and site; one row more than asked for."""
-    statement = _joined(DELIVERIES, REQUESTS.c.kind, REQUESTS.c.site).where(
-        *_within(trouble.state), *_of(trouble), *_visible(caller)
-    )
-    if trouble.after:
-        statement = statement.where(DELIVERIES.c.id < int(trouble.after, 16))
+    newest = union_all(*(_newest(caller, trouble, state) for state in trouble.state)).subquery()
+    statement = _joined(DELIVERIES, REQUESTS.c.kind, REQUESTS.c.site).where(DELIVERIES.c.id.in_(select(newest.c.id)))
     return connection.execute(statement.order_by(DELIVERIES.c.id.desc()).limit(trouble.limit + 1)).all()
+
+
+def _newest(caller: Principal, trouble: Trouble, state: State) -> Select[Any]:
+    """Find a page of one state: an index gives them in order, which none does of several states together."""
+    conditions = [*_within([state]), *_of(trouble), *_visible(caller)]
+    if trouble.after:
+        conditions.append(DELIVERIES.c.id < int(trouble.after, 16))
+    found = _joined if _sees_less(caller, trouble) else select
+    statement = found(DELIVERIES.c.id).where(*conditions).order_by(DELIVERIES.c.id.desc())
+    return select(statement.limit(trouble.limit + 1).subquery().c.id)
 
 
 def dossier(connection: Connection, delivery: int) -> Dossier | None:
@@ -158,12 +165,51 @@ def dossier(connection: Connection, delivery: int) -> Dossier | None:
 
 def causes(connection: Connection, caller: Principal, trouble: Trouble) -> Sequence[Row[Any]]:
     """Count deliveries by target, code, stage and state, the most frequent cause first, since when each."""
-    columns = DELIVERIES.c
-    by = (columns.target, columns.code, columns.stage, columns.state)
-    count = func.count().label("deliveries")
-    statement = _joined(*by, count, func.min(columns.updated_at).label("oldest_at"))
-    statement = statement.where(*_within(trouble.state), *_of(trouble), *_visible(caller))
-    return connection.execute(statement.group_by(*by).order_by(count.desc(), *by)).all()
+    if _sees_less(caller, trouble) or not set(trouble.state) <= set(TROUBLED):
+        statements = [_counted_together(caller, trouble)]
+    else:
+        statements = [_counted_apart(trouble, state) for state in sorted(set(trouble.state))]
+    found = [row for statement in statements for row in connection.execute(statement)]
+    return sorted(found, key=lambda row: (-row.deliveries, *row[: len(CAUSE)]))
+
+
+CAUSE: Final = ("target", "code", "stage", "state")
+WITHIN_STATE: Final = ("target", "code", "stage")
+SAME: Final[Any] = DELIVERIES.alias("same")
+BEYOND: Final[Any] = DELIVERIES.alias("beyond")
+
+
+def _counted_together(caller: Principal, trouble: Trouble) -> Select[Any]:
+    """Count by looking at every delivery and its request."""
+    by = [DELIVERIES.c[name] for name in CAUSE]
+    oldest = func.min(DELIVERIES.c.updated_at).label("oldest_at")
+    counted = _joined(*by, func.count().label("deliveries"), oldest)
+    return counted.where(*_within(trouble.state), *_of(trouble), *_visible(caller)).group_by(*by)
+
+
+def _counted_apart(trouble: Trouble, state: State) -> Select[Any]:
+    """Count each cause of one state in the index: a tenth of what grouping the same deliveries takes."""
+    alike = [SAME.c[name] == DELIVERIES.c[name] for name in WITHIN_STATE]
+    same = text(f"same.{among(TROUBLED)}"), SAME.c.state == state, *alike
+    figures = {"deliveries": func.count(), "oldest_at": func.min(SAME.c.updated_at)}
+    counted = [
+        select(figure).select_from(SAME).where(*same).scalar_subquery().label(name) for name, figure in figures.items()
+    ]
+    leap = _leap(state)
+    return select(*(DELIVERIES.c[name] for name in CAUSE), *counted).where(
+        DELIVERIES.c.id.in_(select(leap.c.id)), *_of(trouble)
+    )
+
+
+def _leap(state: State) -> CTE:
+    """Find one delivery of each cause, leaping from one to the next through their index."""
+    order = [DELIVERIES.c[name] for name in WITHIN_STATE]
+    first = select(DELIVERIES.c.id).where(*_within([state])).order_by(*order).limit(1)
+    leap = select(first.scalar_subquery().label("id")).cte("leap", recursive=True)
+    beyond = [BEYOND.c[name] for name in WITHIN_STATE]
+    further = text(f"beyond.{among(TROUBLED)}"), BEYOND.c.state == state, tuple_(*beyond) > tuple_(*order)
+    following = select(BEYOND.c.id).where(*further).order_by(*beyond).limit(1)
+    return leap.union_all(select(following.scalar_subquery()).where(DELIVERIES.c.id == leap.c.id))
 
 
 def alive(connection: Connection, questions: Sequence[None]) -> list[bool]:
@@ -192,10 +238,16 @@ def _visible(caller: Principal) -> list[ColumnElement[bool]]:
     return conditions
 
 
+def _sees_less(caller: Principal, trouble: Trouble) -> bool:
+    """Say whether the requests of deliveries decide which are meant."""
+    return bool(trouble.kind or _visible(caller))
+
+
 def _within(states: Sequence[State]) -> list[ColumnElement[bool]]:
-    """Keep to these states, in the words of the index on troubled deliveries where it covers them."""
+    """Keep to these states, in the words of the indexes on troubled deliveries where they cover them."""
     covered = [text(among(TROUBLED))] if set(states) <= set(TROUBLED) else []
-    return [*covered, DELIVERIES.c.state.in_(states)]
+    [*more, last] = states
+    return [*covered, DELIVERIES.c.state.in_(states) if more else DELIVERIES.c.state == last]
 
 
 def _of(trouble: Trouble) -> list[ColumnElement[bool]]:

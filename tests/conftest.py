@@ -5,9 +5,10 @@ from uuid import uuid4
 
 import pytest
 
+from hub.database import open_database, upgrade
 from hub.errors import ConfigurationError
 from hub.processes import run
-from hub.servers import Postgres, RabbitMQ
+from hub.servers import Postgres, RabbitMQ, missing
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,33 @@ def rabbitmq_server(tmp_path_factory):
 def postgres_url(postgres_server):
     """An empty database of its own."""
     return run(postgres_server.database(f"test_{uuid4().hex}"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server):
+    """A database with the ledger's tables, to be copied: a migration costs more than a test."""
+    opened = open_database(run(postgres_server.database("ledger")))
+    upgrade(opened)
+    opened.dispose()
+    return "ledger"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path):
+    """An empty ledger of its own on each of the two databases."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/hub.db"
+    server = request.getfixturevalue("postgres_server")
+    template = request.getfixturevalue("postgres_template")
+    return run(server.database(f"test_{uuid4().hex}", template))
+
+
+@pytest.fixture(scope="session")
+def require_servers():
+    """Skip a test that starts servers itself where they are missing, except in CI."""
+    if lacking := missing():
+        assert os.environ.get("CI") != "true", lacking
+        pytest.skip(f"these Debian packages are not installed: {', '.join(lacking)}")
 
 
 def running(server):

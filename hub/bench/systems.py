@@ -16,7 +16,8 @@ from typing import Any, Final
 import orjson
 
 from hub.bench.launch import Command, Process, launched, module, output_of
-from hub.servers import Postgres, RabbitMQ, Server, free_port
+from hub.servers import Postgres, RabbitMQ
+from hub.throwaway import Server, free_port
 
 ASSETS: Final = Path(__file__).parent / "assets"
 HUB: Final = (sys.executable, "-m", "hub")

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
 from hub.client import HubClient
+from hub.demo.city import City, open_city
 from hub.demo.control import Control
 from hub.demo.proof import SHOWN, Proof, prove
 from hub.demo.screen import show
-from hub.demo.story import World, bring_trouble, decide_renewals, finish_parked, settled, submit_hour
+from hub.demo.story import World, bring_trouble, decide_renewals, finish_parked, settled, strike, submit_hour
 from hub.demo.traffic import draw_hour, read_samples
-from hub.processes import child, run, signalled
+from hub.processes import run, signalled
 from hub.settings import HOME
 from hub.terminal import own_name
 
@@ -34,16 +35,15 @@ PATIENCE: Final = 120.0
 INTERRUPTED: Final = 130
 """The exit code of what a signal ended before its proof."""
 
-SETTINGS: Final = "sweep_every: 250ms\ngrace: 5s\n"
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many requests, drawn from which seed, and whether to end by itself."""
+    """How many requests, drawn from which seed, whether to end by itself, and how the hub is laid out."""
 
     requests: int
     seed: int
     once: bool
+    mode: str = "embedded"
 
     @property
     def per_second(self) -> float:
@@ -66,11 +66,11 @@ async def show_hour(plan: Plan) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
     console = Console()
     with TemporaryDirectory(prefix="hub-demo-") as folder:
-        async with _opened(Path(folder), plan, console) as (world, announced):
-            await _live(world, plan, console)
+        async with _opened(Path(folder), plan, console) as (world, city):
+            await _live(world, plan, console, city)
             proof = await prove(world.operator, world.control, world.accepted)
             if not plan.once:
-                _invite(announced, console)
+                _invite(city, console)
                 _say(proof, console)
                 await signalled()
             else:
@@ -79,30 +79,28 @@ async def show_hour(plan: Plan) -> int:
 
 
 @asynccontextmanager
-async def _opened(home: Path, plan: Plan, console: Console) -> AsyncIterator[tuple[World, Mapping[str, Any]]]:
+async def _opened(home: Path, plan: Plan, console: Console) -> AsyncIterator[tuple[World, City]]:
     """Start a hub with its sandboxes in a folder of its own, and let everybody in."""
-    config = home / "hub.yaml"
-    config.write_text(SETTINGS)
-    console.print("starting a hub and its sandboxes…", highlight=False)
-    start = ("up", "--config", str(config), "--sandboxes", "--port", "0", "--json", "--tied")
+    console.print(f"starting a hub ({plan.mode}) and its sandboxes…", highlight=False)
     async with AsyncExitStack() as stack:
-        announced = (await stack.enter_async_context(child(*start, log=home / "var/hub.log"))).announced
-        keys = announced["keys"]
+        city = await stack.enter_async_context(open_city(plan.mode, home))
         front_end, agent, operator = [
-            await stack.enter_async_context(HubClient(announced["url"], keys[role]))
+            await stack.enter_async_context(HubClient(city.url, city.keys[role]))
             for role in ("front_end", "agent", "operator")
         ]
-        control = await stack.enter_async_context(Control(announced["sandboxes"]))
+        control = await stack.enter_async_context(Control(city.control))
         chance = random.Random(plan.seed)  # noqa: S311  # a story, not a secret
-        yield World(front_end, agent, operator, control, chance), announced
+        yield World(front_end, agent, operator, control, chance), city
 
 
-async def _live(world: World, plan: Plan, console: Console) -> None:
+async def _live(world: World, plan: Plan, console: Console, city: City) -> None:
     """Let the hour go by, and wait until everything has come to its end."""
     drafts = list(draw_hour(read_samples(HOME), plan.requests, plan.seed))
     async with asyncio.TaskGroup() as group:
         for part in (bring_trouble(world, plan.requests), decide_renewals(world), finish_parked(world)):
             group.create_task(part)
+        if city.disaster:
+            group.create_task(strike(world, plan.requests, city.disaster))
         group.create_task(show(world, console))
         await submit_hour(world, drafts, plan.per_second)
         try:
@@ -112,15 +110,15 @@ async def _live(world: World, plan: Plan, console: Console) -> None:
         world.over.set()
 
 
-def _invite(announced: Mapping[str, Any], console: Console) -> None:
+def _invite(city: City, console: Console) -> None:
     """Say where to look, and what to try."""
-    url, control, operator = announced["url"], announced["sandboxes"], announced["keys"]["operator"]
+    url, control, operator = city.url, city.control, city.keys["operator"]
     lines = (
         "",
         f"API             {url}/docs",
         f"metrics         {url}/metrics",
         f"mailbox         {control}/mailbox",
-        f"front end key   {announced['keys']['front_end']}",
+        f"front end key   {city.keys['front_end']}",
         "",
         "Try, in another terminal:",
         f"  export HUB_URL={url} HUB_KEY={operator}",

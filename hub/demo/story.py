@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
@@ -112,6 +112,12 @@ async def bring_trouble(world: World, requests: int) -> None:
         await world.reached(math.ceil(trouble.at * requests))
         await world.control.break_with(trouble.connector, trouble.fault, trouble.times)
         world.tell(f"{trouble.connector} {menu[trouble.connector][trouble.fault]} ({trouble.times} times)")
+
+
+async def strike(world: World, requests: int, disaster: Callable[[], Awaitable[str]]) -> None:
+    """Let a disaster happen to the hub itself, in the middle of the hour."""
+    await world.reached(requests // 2)
+    world.tell(await disaster())
 
 
 async def decide_renewals(world: World) -> None:

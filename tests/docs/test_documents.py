@@ -21,7 +21,7 @@ from hub.model import FINAL_STATUSES, Effect, Status, read_duration
 from hub.policy import Hours, Policy
 from hub.problems import ProblemType
 from hub.routing import WORDS
-from hub.settings import HOME, FrontEnd, Settings, TargetSettings
+from hub.settings import HOME, Bucket, FrontEnd, Settings, TargetSettings
 
 HUB = typer.main.get_command(app)
 USAGE_ERROR = typer.BadParameter.__base__
@@ -87,6 +87,7 @@ def test_the_table_of_functions_is_the_closed_list(document):
     ("heading", "model"),
     [
         ("setting", Settings),
+        ("of a bucket", Bucket),
         ("of a target", TargetSettings),
         ("of a front end", FrontEnd),
         ("policy", Policy),

@@ -131,7 +131,7 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def make_town(home):
+def make_town(home, database):
     """Open a town with any policy; the ledger stays in the test's folder, so that it can be opened again.
 
     Targets named in `without` are not configured; `callback` is the target that calls the front end back.
@@ -150,7 +150,7 @@ def make_town(home):
         }
         settings = Settings.model_validate(
             {
-                "database": f"sqlite:///{tmp_path}/hub.db",
+                "database": database,
                 "files": tmp_path / "files",
                 "secret_file": tmp_path / "secret",
                 "homes": [tmp_path],

@@ -1,9 +1,14 @@
 """Whoever dies, whatever comes late: what is in the ledger ends well."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from hub import engine as engine_module
 from hub.claims import Intent, Order
@@ -13,6 +18,7 @@ from hub.lifecycle import Event, State
 from hub.owner import FileOwner
 from hub.policy import Policy
 from hub.records import Outcome
+from hub.transactions import ServerTransactions
 
 
 @pytest.fixture
@@ -52,14 +58,29 @@ async def test_a_dead_owners_claim_goes_back_to_the_queue(still):
     assert still.delivery(number).state == "queued"
 
 
-async def test_a_living_owner_keeps_what_it_has_even_past_its_lease(still, tmp_path):
+@asynccontextmanager
+async def living_owner(database):
+    """Another process that lives, as far as the ledger can tell, for the length of a block; gives its name."""
+    if database.startswith("sqlite"):
+        owner = FileOwner(Path(make_url(database).database))
+        yield owner.name
+        owner.close()
+        return
+    engine = create_async_engine(make_url(database).set(drivername="postgresql+psycopg"))
+    transactions = ServerTransactions(engine, "another")
+    await transactions.run(lambda connection: connection.execute(text("SELECT 1")))
+    yield "another"
+    await transactions.close()
+    await engine.dispose()
+
+
+async def test_a_living_owner_keeps_what_it_has_even_past_its_lease(still, database):
     number = await still.submit("once")
-    other = FileOwner(tmp_path / "hub.db")
-    await take(still, owner=other.name)
-    still.hub.engine._ledger.book.now = lambda: 9_000_000_000_000
-    await still.hub.engine._sweep()
-    assert still.delivery(number).state == "claimed"
-    other.close()
+    async with living_owner(database) as other:
+        await take(still, owner=other)
+        still.hub.engine._ledger.book.now = lambda: 9_000_000_000_000
+        await still.hub.engine._sweep()
+        assert still.delivery(number).state == "claimed"
     await still.hub.engine._sweep()
     assert still.delivery(number).state == "queued"
 
@@ -163,3 +184,41 @@ async def test_a_connector_that_lets_its_deadline_pass_is_cut_off(make_town):
         number = await town.submit("once")
         await town.settle(number, "parked")
         assert (town.delivery(number).code, town.delivery(number).ever_uncertain) == ("timeout", True)
+
+
+def lost_once(ledger, name, monkeypatch):
+    """Let a call to the ledger be carried out and its answer be lost, the first time."""
+    real = getattr(ledger, name)
+
+    async def lost(*args):
+        monkeypatch.setattr(ledger, name, real)
+        await real(*args)
+        raise OperationalError("COMMIT", None, ConnectionError())
+
+    monkeypatch.setattr(ledger, name, lost)
+
+
+async def test_an_intent_whose_commit_nobody_heard_of_is_put_off_and_not_left_to_a_person(town, monkeypatch):
+    lost_once(town.hub.ledger, "intend", monkeypatch)
+    number = await town.submit("once")
+    assert (await town.settle(number)).status == "done"
+    assert (town.taken[f"{number}-1"], town.outcomes(number)) == (1, ["accepted"])
+
+
+async def test_an_outcome_whose_commit_nobody_heard_of_is_written_once(town, monkeypatch):
+    lost_once(town.hub.ledger, "record", monkeypatch)
+    number = await town.submit("once")
+    assert (await town.settle(number)).status == "done"
+    await town.until(lambda: town.hub.engine._in_hand == set())
+    assert town.taken[f"{number}-1"] == 1
+    assert town.request(number).status == "done"
+
+
+async def test_a_late_acceptance_settles_what_was_left_to_a_person(still):
+    number = await still.submit("once")
+    claim = await take(still)
+    assert await intend(still, claim)
+    sending = claim._replace(state=State.SENDING)
+    await still.hub.ledger.record(outcome(sending, Event.GIVEN_UP))
+    recorded = await still.hub.ledger.record(outcome(sending, Event.ACCEPTED))
+    assert (recorded.late, still.delivery(number).state, still.request(number).status) == (False, "delivered", "done")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -166,8 +167,8 @@ async def test_two_submissions_that_name_one_file_are_one_request_and_one_refusa
     assert isinstance(refused, Problem | ConflictError)
     assert [count(still, table) for table in ("request", "delivery")] == [1, 1]
     assert still.rows("SELECT accepted FROM tally WHERE kind = 'lookup'")[0].accepted == 1
-    bound = [row.request for row in still.rows("SELECT request FROM attachment ORDER BY request")]
-    assert bound == [None, accepted.number, accepted.number]
+    bound = Counter(row.request for row in still.rows("SELECT request FROM attachment"))
+    assert bound == {None: 1, accepted.number: 2}
 
 
 async def test_a_list_too_long_to_be_numbered_is_refused_at_the_door(still):
@@ -345,6 +346,7 @@ async def test_a_panic_is_told_to_whoever_asked_and_the_writer_lives_on(still):
     assert [outcomes[0], type(outcomes[1]), outcomes[2]] == [3, Panic, 3]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_a_batch_that_cannot_have_the_database_fails_together_and_once(still, tmp_path, monkeypatch):
     tries, begin = [], transactions._begin_when_free
 

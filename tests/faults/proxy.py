@@ -25,6 +25,29 @@ class Mode(StrEnum):
     SLOW = "slow"
 
 
+class Line:
+    """One connection through the proxy."""
+
+    def __init__(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        self.client, self.back = client, back
+        self.said = 0
+        self.sprung = False
+        self._writers = [back]
+
+    async def reach(self, port: int) -> None:
+        """Connect to what stands behind the proxy."""
+        self.answers, self.upstream = await asyncio.open_connection("127.0.0.1", port)
+        self._writers.append(self.upstream)
+
+    def reset(self) -> None:
+        """Close both ends as a crash of the network does."""
+        for writer in self._writers:
+            raw = writer.get_extra_info("socket")
+            with suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+            writer.transport.abort()
+
+
 class Proxy:
     """Stands before a loopback port. A black hole loses nothing: what it held goes on once the line is well again.
 
@@ -37,10 +60,11 @@ class Proxy:
         self.heard = bytearray()
         self.held = 0
         self.sprung = asyncio.Event()
-        self._trap, self._arrives = b"", False
+        self._trap: tuple[bytes, ...] = ()
+        self._arrives = False
         self._passing = asyncio.Event()
         self._passing.set()
-        self._lines: set[asyncio.StreamWriter] = set()
+        self._lines: set[Line] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -73,48 +97,47 @@ class Proxy:
     def cut(self) -> None:
         """Reset every connection."""
         for line in list(self._lines):
-            _reset(line)
+            line.reset()
 
-    def trap(self, words: bytes, *, arrives: bool) -> None:
-        """Cut the line once, at the first chunk that holds `words`: before it arrives, or before its answer does."""
+    def trap(self, *words: bytes, arrives: bool) -> None:
+        """Cut, once, the connection that says these words in this order: before the last arrives, or is answered."""
         self._trap, self._arrives = words, arrives
         self.sprung.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._lines.add(writer)
-        try:
-            if self.mode is Mode.RESET:
-                return
-            await self._passing.wait()
-            there, back = await asyncio.open_connection("127.0.0.1", self.upstream)
-            self._lines.add(back)
-            deaf = asyncio.Event()
-            pumps = [self._pump(reader, back, deaf, said=True), self._pump(there, writer, deaf, said=False)]
-            await asyncio.wait([asyncio.ensure_future(pump) for pump in pumps], return_when=asyncio.FIRST_COMPLETED)
-            _reset(back)
-            self._lines.discard(back)
-        except OSError:
-            pass
-        finally:
-            _reset(writer)
-            self._lines.discard(writer)
-
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, deaf: asyncio.Event, *, said: bool
-    ) -> None:
+        line = Line(reader, writer)
+        self._lines.add(line)
         with suppress(OSError):
-            while chunk := await reader.read(DRIP if self.mode is Mode.SLOW else 65536):
-                if said:
-                    self.heard += chunk
+            if self.mode is not Mode.RESET:
+                await self._passing.wait()
+                await line.reach(self.upstream)
+                pumps = [asyncio.ensure_future(pump) for pump in (self._say(line), self._answer(line))]
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        self._lines.discard(line)
+        line.reset()
+
+    async def _say(self, line: Line) -> None:
+        with suppress(OSError):
+            while chunk := await line.client.read(self._most):
+                self.heard += chunk
                 await self._delay(chunk)
-                if deaf.is_set() and not said:
+                if self._springs(line, chunk) and not self._arrives:
                     return
-                if said and self._springs(chunk):
-                    if not self._arrives:
-                        return
-                    deaf.set()
-                writer.write(chunk)
-                await writer.drain()
+                line.upstream.write(chunk)
+                await line.upstream.drain()
+
+    async def _answer(self, line: Line) -> None:
+        with suppress(OSError):
+            while chunk := await line.answers.read(self._most):
+                await self._delay(chunk)
+                if line.sprung:
+                    return
+                line.back.write(chunk)
+                await line.back.drain()
+
+    @property
+    def _most(self) -> int:
+        return DRIP if self.mode is Mode.SLOW else 65536
 
     async def _delay(self, chunk: bytes) -> None:
         if self.mode is Mode.SLOW:
@@ -125,18 +148,12 @@ class Proxy:
         finally:
             self.held -= len(chunk)
 
-    def _springs(self, chunk: bytes) -> bool:
-        if not self._trap or self._trap not in chunk:
+    def _springs(self, line: Line, chunk: bytes) -> bool:
+        """Listen for the words of the trap."""
+        while self._trap[line.said :] and self._trap[line.said] in chunk:
+            line.said += 1
+        if not self._trap or line.said < len(self._trap):
             return False
-        self._trap = b""
+        line.sprung, self._trap = True, ()
         self.sprung.set()
         return True
-
-
-def _reset(line: asyncio.StreamWriter) -> None:
-    """Close a connection as a crash of the network does."""
-    raw = line.get_extra_info("socket")
-    with suppress(OSError):
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
-    line.transport.abort()

@@ -1,30 +1,33 @@
 """A disk that is full, a database that is away: nothing is called accepted that is not there, and all comes back."""
 
-import resource
+import subprocess
 from contextlib import contextmanager
 
 import httpx
 import psutil
 
-from tests.faults.town import check_refusal, distributed, embedded
+from tests.faults.town import check_refusal, embedded
 
 
 @contextmanager
 def full_disk(pid, size):
     """Let a process and its children write no byte beyond `size` in any file, as if the disk ended there.
 
-    The kernel refuses such a write as it does on a full disk, and to everybody: root, containers, any file system.
+    The kernel refuses such a write as it does on a full disk, in containers too and on any file system.
     """
-    processes = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-    before = {one: resource.prlimit(one, resource.RLIMIT_FSIZE) for one in processes}
-    for one, (_, most) in before.items():
-        resource.prlimit(one, resource.RLIMIT_FSIZE, (size, most))
+    limit(pid, size)
     try:
         yield
     finally:
-        for one, limits in before.items():
-            if psutil.pid_exists(one):
-                resource.prlimit(one, resource.RLIMIT_FSIZE, limits)
+        limit(pid, "unlimited")
+
+
+def limit(pid, size):
+    """Set the largest size of a file for a process and its children, in the name of whoever runs them."""
+    process = psutil.Process(pid)
+    for one in (process, *process.children(recursive=True)):
+        command = ["prlimit", "--pid", str(one.pid), f"--fsize={size}:"]
+        subprocess.run(command, check=True, user=one.uids().real, group=one.gids().real)
 
 
 def size_of(town):

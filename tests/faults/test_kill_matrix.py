@@ -44,7 +44,9 @@ async def all_of(table, run):
         async with room:
             return await run(point)
 
-    return dict(zip(table, await asyncio.gather(*map(one, table)), strict=True))
+    async with asyncio.TaskGroup() as group:
+        cases = {point: group.create_task(one(point)) for point in table}
+    return {point: case.result() for point, case in cases.items()}
 
 
 def ends_of(town, numbers):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import secrets
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from connectors.rest.sandbox import Sandbox
 from hub.access import Principal, Role
@@ -59,13 +60,19 @@ class Town:
         self.folder, self.target = folder, target
         self.env = {"HUB_DATABASE_URL": database} | ({"HUB_BROKER_URL": broker} if broker else {})
         self.settings = Settings.read(folder / "hub.yaml").model_copy(update={"database": database})
-        self.engine = open_database(database)
-        upgrade(self.engine)
+        migrate(database)
+        self.engine = create_engine(database, pool_pre_ping=True)
         self.processes = []
         self.numbers = {}
         """Idempotency key → the number that its 202 gave."""
         self.key = make_keys(self.settings, Wanted(FRONT_END, Role.FRONT_END))[0]
         self.principal = Principal(prefix="0", front_end=FRONT_END, role=Role.FRONT_END)
+
+    def behind(self, **lines):
+        """Let the processes to come reach their `database` or their `broker` through a proxy."""
+        for name, proxy in lines.items():
+            variable = f"HUB_{name.upper()}_URL"
+            self.env[variable] = re.sub(r":\d+/", f":{proxy.port}/", self.env[variable])
 
     def process(self, *arguments, **faults):
         """Make a process of this town, not yet started; `faults` are the victim's."""
@@ -116,13 +123,9 @@ class Town:
             assert self.numbers.setdefault(key, number) == number
             return number
 
-    def looking(self):
-        """Connect to the ledger, to read it."""
-        return self.engine.connect().execution_options(sqlite_begin="DEFERRED")
-
     def rows(self, sql, **values):
         """Read the ledger."""
-        with self.looking() as connection:
+        with self.engine.connect() as connection:
             return connection.execute(text(sql), values).all()
 
     def change(self, sql, **values):
@@ -153,7 +156,7 @@ class Town:
         absent = [row.number for row in found if row.state == "delivered" and taken[f"{row.number}-1"] != 1]
         assert absent == [], "I3: delivered, and not there"
         self.check_logs()
-        with self.looking() as connection:
+        with self.engine.connect() as connection:
             assert [kind.kind for kind in balance(connection) if kind.imbalance] == [], "the balance"
         return Counter((row.kind, row.status) for row in found)
 
@@ -176,6 +179,13 @@ ENDS = (
 )
 
 
+def migrate(database):
+    """Make the tables of a new ledger."""
+    engine = open_database(database)
+    upgrade(engine)
+    engine.dispose()
+
+
 def submission(kind, objet="certificat", **over):
     """Make a submission full of canaries."""
     name, nir, email, account = CANARIES
@@ -194,7 +204,7 @@ def check_refusal(answer):
     assert [canary for canary in CANARIES if canary in answer.text] == []
 
 
-def write_settings(folder, target, *, visible_after="100ms", port=None, **policy):
+def write_settings(folder, target, *, visible_after="100ms", sweep_every="100ms", port=None, **policy):
     """Write the settings of a town whose target is `target`, seen through `port` if one is given."""
     configured = quick_target(target)
     operations = {name: dict(said) for name, said in configured["operations"].items()}
@@ -202,7 +212,7 @@ def write_settings(folder, target, *, visible_after="100ms", port=None, **policy
     configured |= {"operations": operations} | ({"url": f"http://127.0.0.1:{port}"} if port else {})
     said = {
         "homes": ["."],
-        "sweep_every": "100ms",
+        "sweep_every": sweep_every,
         "grace": "2s",
         "targets": {"cible": {"connector": "rest", "settings": configured, "policy": QUICK | policy}},
     }

@@ -62,7 +62,7 @@ async def target():
 
 
 @pytest.fixture
-def settings(tmp_path, target):
+def settings(tmp_path, target, database):
     """An installation with kinds of its own and one target."""
     for kind, steps in ROUTES.items():
         folder = tmp_path / "home/routes" / kind
@@ -78,7 +78,7 @@ def settings(tmp_path, target):
         (mappings / f"{operation}.yaml").write_text(MAPPING.format(operation=operation))
     policy = {"concurrency": 64, "base": "20ms", "deadline": "2s", "breaker_threshold": 1000}
     return Settings(
-        database=f"sqlite:///{tmp_path}/hub.db",
+        database=database,
         files=tmp_path / "files",
         secret_file=tmp_path / "secret",
         homes=(tmp_path / "home",),

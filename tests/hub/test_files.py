@@ -11,8 +11,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from hub.files import FolderStore, Stored, content_disposition, receive, safe_name
+from hub.files import Stored, content_disposition, receive, safe_name
 from hub.problems import Problem
+from hub.stores import FolderStore
 
 PDF = b"%PDF-1.7\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\r\n"
 SCRIPT = b"<script>alert(1)</script>"

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,13 @@ import psutil
 import psycopg
 import pytest
 from kombu import Connection
-from kombu.exceptions import OperationalError
 
 from hub.errors import ConfigurationError
-from hub.servers import LOOPBACK, Postgres, RabbitMQ
+from hub.servers import Postgres, RabbitMQ, missing
+from hub.throwaway import LOOPBACK
 
 PATIENCE = 30.0
+SCRIPT = Path(__file__).parents[1] / "servers.sh"
 BOTH = pytest.mark.parametrize("kind", [Postgres, RabbitMQ])
 STARTER = """
 import asyncio, sys, time
@@ -47,9 +49,8 @@ async def ask(url, *statements):
 
 @contextmanager
 def mailbox(url):
-    """Open a quorum queue whose broker says that it has what is put there."""
-    confirmed, quorum = {"confirm_publish": True}, {"x-queue-type": "quorum"}
-    with Connection(url, transport_options=confirmed) as line, line.SimpleQueue("kept", queue_args=quorum) as queue:
+    """Open a durable queue whose broker says that it has what is put there."""
+    with Connection(url, transport_options={"confirm_publish": True}) as line, line.SimpleQueue("kept") as queue:
         yield queue
 
 
@@ -60,6 +61,10 @@ def at_home(data):
         if process.info["status"] != psutil.STATUS_ZOMBIE and Path(process.info["cwd"] or "/").is_relative_to(data):
             found.append(process)
     return found
+
+
+def left_of(data):
+    return at_home(data) + list(data.parent.glob(data.name))
 
 
 async def test_each_database_is_empty_and_alone(postgres_server):
@@ -88,8 +93,8 @@ async def test_rabbitmq_comes_back_with_its_messages(rabbitmq_server, ending):
     with mailbox(rabbitmq_server.url) as queue:
         queue.put("kept")
     await ending(rabbitmq_server)
-    with pytest.raises(OperationalError), mailbox(rabbitmq_server.url):
-        pass
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((LOOPBACK, rabbitmq_server.port))
     await rabbitmq_server.start()
     with mailbox(rabbitmq_server.url) as queue:
         message = queue.get(timeout=PATIENCE)
@@ -115,8 +120,7 @@ def test_it_listens_to_this_machine_alone(server):
 async def test_nothing_is_left_of_it(kind, tmp_path):
     async with kind(tmp_path) as server:
         assert at_home(server.data)
-    assert at_home(server.data) == []
-    assert not server.data.exists()
+    assert left_of(server.data) == []
 
 
 @BOTH
@@ -129,7 +133,7 @@ async def test_a_killed_starter_leaves_nothing_behind(kind, tmp_path):
     starter.kill()
     await starter.wait()
     async with asyncio.timeout(PATIENCE):
-        while at_home(data) or data.exists():
+        while left_of(data):
             await asyncio.sleep(0.02)
 
 
@@ -158,3 +162,30 @@ def test_a_missing_server_skips_but_not_in_ci(tmp_path, monkeypatch, request):
     monkeypatch.setenv("CI", "true")
     with pytest.raises(ConfigurationError):
         next(shared.running(Postgres(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("user", "present", "said"),
+    [
+        ("0", ["id"], "no apt-get here"),
+        ("1000", ["id", "apt-get"], "neither root nor sudo without a password"),
+    ],
+)
+def test_what_cannot_be_installed_is_said_and_stops_nothing(user, present, said, tmp_path):
+    for name in present:
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {user}\n")
+        (tmp_path / name).chmod(0o755)
+    command = ["/bin/sh", SCRIPT, "postgresql", "rabbitmq-server"]
+    ended = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True)
+    assert ended.stderr.startswith(f"{said}: postgresql rabbitmq-server not installed")
+
+
+@pytest.mark.usefixtures("postgres_server", "rabbitmq_server")
+def test_nothing_is_missing_where_both_run():
+    assert list(missing()) == []
+
+
+def test_what_is_missing_is_a_list_of_packages(monkeypatch):
+    monkeypatch.setattr(RabbitMQ, "places", "nowhere")
+    monkeypatch.setenv("PATH", "")
+    assert "rabbitmq-server" in missing()

@@ -36,6 +36,9 @@ PDF = b"%PDF-1.7\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\r\n"
 LARGE = PDF.ljust(700_000, b" ").removesuffix(b" " * 7) + b"%%EOF\r\n"
 NOWHERE = "0" * 64
 SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"
+DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
+STRICT = {"base": "20ms", "attempts": 1, "breaker_threshold": 1}
+"""A policy that forgives its target nothing: what the store does is not the target's fault."""
 
 
 def sha256(content):
@@ -138,12 +141,6 @@ async def answering(answer=None):
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         over.set()
-
-
-QUICK = {"base": "20ms", "attempts": 1, "breaker_threshold": 1}
-"""A policy that forgives a target nothing: whatever the store does is not the target's fault."""
-
-DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
 class TestAnyStore:
@@ -479,7 +476,7 @@ class TestWithADelivery:
         examples = [{"name": "always the same", "given": {}, "expect": sample}]
         (tmp_path / "home/mappings/poste").mkdir()
         (tmp_path / "home/mappings/poste/envoyer.yaml").write_text(json.dumps({**mapping, "examples": examples}))
-        poste = {"connector": "courriel", "settings": mail.settings(), "policy": QUICK}
+        poste = {"connector": "courriel", "settings": mail.settings(), "policy": STRICT}
         said = settings.model_dump()
         return Settings.model_validate(said | {"files": bucket, "targets": said["targets"] | {"poste": poste}})
 

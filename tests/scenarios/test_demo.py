@@ -37,6 +37,14 @@ def test_the_demonstration_loses_and_doubles_nothing():
     assert counts["finalized"]
 
 
+def test_nor_does_it_on_real_servers_with_a_worker_killed_in_the_middle(require_servers):
+    command = [*DEMO, "--once", "--mode", "distributed"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "killed (kill -9), another started" in ended.stdout
+    assert BALANCE.fullmatch(ended.stdout.splitlines()[-1])
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
 def test_no_process_outlives_the_demonstration(how, tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

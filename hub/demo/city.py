@@ -1,0 +1,125 @@
+"""The hub of the demonstration and its sandboxes: one process, or several on real servers, one of which will die."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from hub.access import EVERY_HOUSE, Role
+from hub.database import open_database, upgrade
+from hub.locksmith import Wanted, make_keys
+from hub.processes import Child, child
+from hub.sandboxes import FRONT_END, aimed_at
+from hub.servers import Postgres, RabbitMQ
+from hub.settings import Settings
+
+SETTINGS: Final = {"sweep_every": "250ms", "grace": "5s"}
+WORKERS: Final = 2
+
+HOUSES: Final = {Role.FRONT_END: FRONT_END, Role.AGENT: EVERY_HOUSE, Role.OPERATOR: EVERY_HOUSE}
+
+
+@dataclass
+class City:
+    """A running hub: where it answers, the keys of its three users, where its sandboxes are broken."""
+
+    url: str
+    control: str
+    keys: Mapping[str, str]
+    disaster: Callable[[], Awaitable[str]] | None = None
+    """What may happen to its processes in the middle of the hour; says what did."""
+
+
+Opening = Callable[[Path, AsyncExitStack], Awaitable[City]]
+
+
+async def embedded(home: Path, stack: AsyncExitStack) -> City:
+    """Start a hub in one process, with its sandboxes."""
+    config = write_settings(home, SETTINGS)
+    start = ("up", "--config", config, "--sandboxes", "--port", "0", "--json", "--tied")
+    told = (await stack.enter_async_context(child(*start, log=home / "var/hub.log"))).announced
+    return City(told["url"], told["sandboxes"], told["keys"])
+
+
+async def distributed(home: Path, stack: AsyncExitStack) -> City:
+    """Start PostgreSQL and RabbitMQ, then a hub of one API and two workers, with its sandboxes."""
+    postgres, broker = Postgres(home / "var"), RabbitMQ(home / "var")
+    for server in (postgres, broker):
+        await stack.enter_async_context(server)
+    sandboxes = await stack.enter_async_context(child("sandboxes", "--json", "--tied", log=home / "var/sandboxes.log"))
+    aimed = aimed_at(Settings(), sandboxes.announced["settings"])
+    config = write_settings(home, SETTINGS | aimed.model_dump(mode="json", include={"targets", "front_ends"}))
+    site = Site(home, config, {"HUB_DATABASE_URL": await postgres.database("city"), "HUB_BROKER_URL": broker.url})
+    keys = await asyncio.to_thread(site.prepare)
+    crew = Crew(partial(site.start, "worker", stack))
+    for _ in range(WORKERS):
+        await crew.hire()
+    api = await site.start("api", stack)
+    return City(api.announced["url"], sandboxes.announced["control"], keys, crew.lose_one)
+
+
+OPENINGS: Final[Mapping[str, Opening]] = {"embedded": embedded, "distributed": distributed}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the processes of a distributed hub live, and the servers they share."""
+
+    home: Path
+    config: str
+    servers: Mapping[str, str]
+
+    def prepare(self) -> dict[str, str]:
+        """Make the ledger's tables, and a key for each role."""
+        settings = Settings.read(Path(self.config)).model_copy(update={"database": self.servers["HUB_DATABASE_URL"]})
+        database = open_database(settings.database)
+        upgrade(database)
+        database.dispose()
+        made = make_keys(settings, *(Wanted(house, role) for role, house in HOUSES.items()))
+        return dict(zip(map(str, HOUSES), made, strict=True))
+
+    async def start(self, verb: str, stack: AsyncExitStack) -> Child:
+        """Start one of its processes, on a port of its own."""
+        arguments = (verb, "--config", self.config, "--port", "0", "--json", "--tied")
+        log = self.home / f"var/{verb}.log"
+        return await stack.enter_async_context(child(*arguments, log=log, environment=self.servers))
+
+
+@dataclass
+class Crew:
+    """The workers, one of whom will be lost."""
+
+    start: Callable[[], Awaitable[Child]]
+    workers: list[Child] = field(default_factory=list)
+
+    async def hire(self) -> None:
+        """Start one more."""
+        self.workers.append(await self.start())
+
+    async def lose_one(self) -> str:
+        """Kill the first, as a power cut would, and start another, as a service manager would."""
+        lost = self.workers.pop(0)
+        lost.process.kill()
+        await lost.process.wait()
+        await self.hire()
+        return f"worker {lost.announced['worker'][:8]} killed (kill -9), another started"
+
+
+@asynccontextmanager
+async def open_city(mode: str, home: Path) -> AsyncIterator[City]:
+    """Run a hub with its sandboxes in a folder for the length of a block."""
+    async with AsyncExitStack() as stack:
+        yield await OPENINGS[mode](home, stack)
+
+
+def write_settings(home: Path, said: Mapping[str, Any]) -> str:
+    """Write a settings file; gives its name."""
+    file = home / "hub.yaml"
+    file.write_text(json.dumps(said))
+    return str(file)
