@@ -57,7 +57,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An attachment a connector may send: its description, and how to read it."""
+    """An attachment a connector may send: its description, and how to read it.
+
+    It is read whole before the first byte of a message leaves: a store that fails then has cost nothing.
+    """
 
     name: str
     media_type: str

@@ -33,6 +33,7 @@ from hub.parcel import NOTHING_DONE, Parcel, given_up, write
 from hub.records import STOPPED, Outcome, Recorded
 from hub.routing import CALLBACK
 from hub.settlement import key_of
+from hub.stores import StoreError
 from hub.target import LiveTarget, absent
 
 FRESH_FOR: Final = 2.0
@@ -257,6 +258,11 @@ class Engine:
             await self._record(target, one, ruling, trial)
             return
         answer = await self._call(target.connector.deliver(message), deadline)
+        if isinstance(answer, StoreError):
+            if not message.exchange.sent:
+                self._put_off(target, one, answer.code)
+                return
+            answer = UncertainError(answer.code)
         ruling = judge_sending(self._case(target, one), answer or UncertainError("no_receipt"))
         await self._record(target, one, ruling, trial)
 

@@ -51,7 +51,7 @@ def database(request, tmp_path):
 @pytest.fixture(scope="session")
 def require_servers():
     """Skip a test that starts servers itself where they are missing, except in CI."""
-    if lacking := missing():
+    if lacking := list(missing()):
         assert os.environ.get("CI") != "true", lacking
         pytest.skip(f"these Debian packages are not installed: {', '.join(lacking)}")
 

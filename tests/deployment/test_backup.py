@@ -20,14 +20,15 @@ from hub.balance import balance
 from hub.database import open_database, upgrade
 from hub.processes import run
 from hub.servers import Postgres
-from hub.throwaway import LOOPBACK
 from hub.settings import Settings
+from hub.throwaway import LOOPBACK
 from tests.deployment.conftest import ROOT
 from tests.docs.conftest import Document
 from tests.engine.conftest import QUICK, quick_target, write_home
 from tests.hub.conftest import desk_at
 from tests.hub.test_api_files import PDF
 
+STATEMENTS = re.compile(r"^docker compose exec \S+ postgres psql[^\n]*<<'END'$.*?^END$", re.MULTILINE | re.DOTALL)
 KINDS = ("idempotent", "lookup", "once")
 DECIDED = [
     {"await": "decision", "id": "instruction", "stage": "En cours d'instruction"},
@@ -245,17 +246,11 @@ async def test_a_restored_hub_goes_on_and_no_target_gets_anything_twice(place, o
 
 async def test_without_the_statements_of_the_guide_a_restore_doubles(place, operations):
     await work_until_the_disaster(place, operations.block("backup"))
-    bare = re.sub(
-        r"^docker compose exec \S+ postgres psql[^\n]*<<'END'\n.*?^END\n",
-        "",
-        operations.block("restore"),
-        flags=re.MULTILINE | re.DOTALL,
-    )
+    bare = STATEMENTS.sub("", operations.block("restore"))
     assert "UPDATE" not in bare
     await place.shell(bare)
-    async with place.open() as (hub, _, _):
-        await until(lambda: ended(hub))
-    assert max(place.target.taken().values()) == 2
+    async with place.open():
+        await until(lambda: max(place.target.taken().values()) > 1)
 
 
 def test_both_guides_restore_by_the_same_statements(operations):

@@ -6,8 +6,7 @@ import signal
 import httpx
 import pytest
 
-from hub.app import open_hub
-from tests.faults.town import KINDS, submission
+from tests.faults.town import KINDS
 
 AT_ONCE = 3
 """Cases that run side by side."""
@@ -56,12 +55,6 @@ def ends_of(town, numbers):
     return tuple((status[number], taken[f"{number}-1"]) for number in numbers)
 
 
-def states_of(town, numbers):
-    """Give the state of each request's delivery."""
-    state = {row.request: row.state for row in town.rows("SELECT request, state FROM delivery")}
-    return tuple(state[number] for number in numbers)
-
-
 async def recover(town, mode):
     """Let healthy processes take over, and everything end."""
     await town.serve(mode)
@@ -77,23 +70,11 @@ async def test_whoever_sends_may_die_at_any_point(new_town, mode):
         numbers = await town.seed(*KINDS)
         victim = await town.process(*mode.engine, dies_at=point, dies_after=len(numbers)).launch()
         assert await victim.ended() == -signal.SIGKILL
-        [found] = set(states_of(town, numbers))
+        [found] = set(town.states(numbers))
         await recover(town, mode)
         return (found, *ends_of(town, numbers))
 
     assert await all_of(SENDING, case) == SENDING
-
-
-async def leave_in_doubt(town):
-    """Send two requests whose answers are lost: one that the target took, one that it did not."""
-    numbers = []
-    async with open_hub(town.settings) as hub:
-        for fault in ("cut_after_commit", "cut_before"):
-            town.target.break_with(fault)
-            accepted = await hub.inbox.submit(town.principal, fault, submission("lookup"))
-            numbers.append(accepted.number)
-            await town.until(lambda: states_of(town, numbers) == ("uncertain",) * len(numbers))
-    return numbers
 
 
 async def test_whoever_asks_may_die_at_any_point(new_town, mode):
@@ -101,10 +82,10 @@ async def test_whoever_asks_may_die_at_any_point(new_town, mode):
 
     async def case(point):
         town = await new_town(point)
-        numbers = await leave_in_doubt(town)
+        numbers = await town.leave_in_doubt()
         victim = await town.process(*mode.engine, dies_at=point, dies_after=len(numbers)).launch()
         assert await victim.ended() == -signal.SIGKILL
-        found = states_of(town, numbers)
+        found = town.states(numbers)
         await recover(town, mode)
         return (found, *ends_of(town, numbers))
 

@@ -88,8 +88,7 @@ class Town:
 
     async def serve(self, mode):
         """Start whatever serves this town; gives the door."""
-        started = [await self.start(*verb) for verb in mode.whole]
-        return started[0]
+        return (await asyncio.gather(*(self.start(*verb) for verb in mode.whole)))[0]
 
     async def seed(self, *kinds, **over):
         """Accept one request of each of these kinds beside whoever serves; gives their numbers."""
@@ -99,6 +98,17 @@ class Town:
             ]
         numbers = [one.number for one in accepted]
         self.numbers |= {f"seed-{number}": number for number in numbers}
+        return numbers
+
+    async def leave_in_doubt(self):
+        """Send two requests whose answers are lost: one that the target took, one that it did not."""
+        numbers = []
+        async with open_hub(self.settings) as hub:
+            for fault in ("cut_after_commit", "cut_before"):
+                self.target.break_with(fault)
+                accepted = await hub.inbox.submit(self.principal, fault, submission("lookup"))
+                numbers.append(self.numbers.setdefault(fault, accepted.number))
+                await self.until(lambda: self.states(numbers) == ("uncertain",) * len(numbers))
         return numbers
 
     async def post(self, client, url, key, kind="idempotent", **over):
@@ -132,6 +142,11 @@ class Town:
         """Change the ledger behind the hub's back."""
         with self.engine.begin() as connection:
             connection.execute(text(sql), values)
+
+    def states(self, numbers):
+        """Give the state of the first delivery of each of these requests."""
+        state = {row.request: row.state for row in self.rows("SELECT request, state FROM delivery WHERE ordinal = 1")}
+        return tuple(state[number] for number in numbers)
 
     async def until(self, condition, seconds=60):
         """Wait for something to become true, or fail."""
