@@ -15,6 +15,7 @@ COPY routes routes
 COPY monitoring monitoring
 RUN pip install --no-deps --no-build-isolation --editable . \
     && python -m compileall -q hub connectors monitoring \
+    && python -c "import hub.serve, monitoring.prometheus" \
     && hub check \
     && pip uninstall --yes setuptools pip
 

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -302,29 +302,48 @@ async def _probe(name: str, settings: Any) -> str:
 @local.command(rich_help_panel=INSTALLATION)
 def bench(  # noqa: PLR0913  # its options are its parameters
     *,
-    requests: Annotated[int, typer.Option(min=1, help="How many requests each system gets.")] = 10_000,
+    mode: Annotated[
+        Literal["embedded", "distributed", "scale"],
+        typer.Option(
+            help="One process; an API and workers on servers of their own; or how cost grows with the ledger."
+        ),
+    ] = "embedded",
+    requests: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many requests each system gets, 10 000 if not said; or the largest ledger holds."
+        ),
+    ] = None,
     repeat: Annotated[int, typer.Option(min=1, max=20, help="How often; the middle run's figures are given.")] = 1,
     url: Annotated[str | None, typer.Option(help="Measure only the door of a hub that runs there.")] = None,
     key: Annotated[str, typer.Option(envvar="HUB_KEY", help="A front end's key for --url.", show_default=False)] = "",
     file: Annotated[
         Path | None, typer.Option(help="What to submit with --url; a birth certificate if not said.")
     ] = None,
+    database: Annotated[
+        Literal["postgresql", "sqlite"], typer.Option(help="Where the ledgers of --mode scale are.")
+    ] = "postgresql",
+    plans: Annotated[bool, typer.Option("--plans", help="With --mode scale --json: how the database answers.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the hub beside a plain stack, under the same load.
+    """Measure the hub beside a plain stack, under the same load; or what a full ledger costs.
 
-    Example: hub bench --repeat 3 --json
+    Example: hub bench --mode distributed --repeat 3 --json
     """
-    from hub.bench import run as measure
+    from hub.bench import grow, run
+    from hub.bench.growth import Options as Scale
     from hub.bench.report import Options
     from hub.settings import HOME
 
-    elsewhere: dict[str, Any] = {}
+    wanted: dict[str, Any] = {"requests": requests} if requests else {}
     if url:
         sample = file or HOME / "routes/etat_civil_naissance/samples/copie_pour_un_mariage.json"
         headers = {"Authorization": f"Bearer {key}"}
-        elsewhere = {"url": url, "headers": headers, "submission": json.loads(sample.read_text("utf-8"))}
-    report = measure(Options(requests=requests, repeat=repeat, **elsewhere))
+        wanted |= {"url": url, "headers": headers, "submission": json.loads(sample.read_text("utf-8"))}
+    if mode == "scale":
+        report: Any = grow(Scale(database=database, plans=plans, **wanted))
+    else:
+        report = run(Options(mode=mode, repeat=repeat, **wanted))
     if as_json:
         say(report.as_json())
     else:

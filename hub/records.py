@@ -92,16 +92,17 @@ def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> l
     """Write a batch of outcomes; a late one is kept as evidence and moves nothing it may not move."""
     states = _states(connection, [outcome.claim.id for outcome in outcomes])
     now = book.now()
-    moves, late = [], []
+    moves: dict[int, Mapping[str, Any]] = {}
+    late = []
     for outcome in outcomes:
         state, fence = states[outcome.claim.id]
         after = _next_state(outcome, state, fence)
         late.append(after is None)
         if after is not None:
-            moves.append(_move(outcome, after, now))
+            moves[outcome.claim.id] = _move(outcome, after, now)
             states[outcome.claim.id] = (after, fence)
     if moves:
-        MOVE.run(connection, moves)
+        MOVE.run(connection, list(moves.values()))
     evidence = [_attempt(*pair) for pair in zip(outcomes, late, strict=True) if pair[0].exchange is not None]
     if evidence:
         NEW_ATTEMPTS.run(connection, evidence)

@@ -44,6 +44,11 @@ class Postgres(Server):
             await connection.execute(made)
         return self._url(name)
 
+    async def drop(self, name: str) -> None:
+        """Delete a database, and end whoever uses it."""
+        async with await self._connect() as connection:
+            await connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
     async def _launch(self) -> None:
         initdb, server = map(self.program, self.programs)
         files, user = self.data / "files", _service_user()

@@ -6,6 +6,7 @@ statements stay SQLAlchemy's, and so do connections, transactions and errors.
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,12 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import OperationalError
 
 LISTED: Final = "listed"
+LENGTH: Final = re.compile(r"\(\d+\)")
+"""A type's length, left out where a value is cast: a cast cuts what is too long, a column refuses it."""
+
+EACH: Final = -1
+"""The length of a list for a statement that is run for each row of values."""
+
 EXPANDING: Final = f"__[POSTCOMPILE_{LISTED}]"
 
 
@@ -50,10 +57,17 @@ class Prepared:
         self._row: Any = None
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Run once for each row of values, in one call of the driver; gives how many rows were touched."""
-        text = self._text(connection.dialect, 0)
+        """Run for each row of values, in one call of the driver; gives how many rows were touched.
+
+        A server runs it once over all the rows, so an update must touch each of its own rows once.
+        """
+        text = self._text(connection.dialect, EACH)
         with _cursor(connection, text) as cursor:
-            cursor.executemany(text.sql, [text.parameters(row) for row in rows])
+            if text.positional:
+                cursor.executemany(text.sql, [text.parameters(row) for row in rows])
+            else:
+                columns = {name: [row[name] for row in rows] for name in text.names}
+                cursor.execute(text.sql, text.parameters(columns))
             return int(cursor.rowcount)
 
     def rows(self, connection: Connection, values: Mapping[str, Any], among: Collection[Any] = ()) -> list[Any]:
@@ -84,8 +98,27 @@ class Prepared:
         items = [f"{LISTED}_{index}" for index in range(length)]
         marks = ["?" if compiled.positional else f"%({name})s" for name in items]
         sql = compiled.string.replace(EXPANDING, ", ".join(marks))
-        names = list(_expanded(compiled.positiontup or (), items))
-        return Text(sql, names, constants, compiled.positional)
+        if compiled.positional:
+            return Text(sql, list(_expanded(compiled.positiontup, items)), constants, positional=True)
+        if length != EACH:
+            return Text(sql, (), constants, positional=False)
+        binds = {name: bind.type for bind, name in compiled.bind_names.items() if name not in constants}
+        arrays = {name: LENGTH.sub("", kind.compile(dialect)) for name, kind in binds.items()}
+        return Text(_over_arrays(sql, arrays), list(arrays), constants, positional=False)
+
+
+def _over_arrays(sql: str, arrays: Mapping[str, str]) -> str:
+    """Write an INSERT or an UPDATE of one row as one of many (PostgreSQL): each value is its row's of an array."""
+    given = ", ".join(f"%({name})s::{kind}[]" for name, kind in arrays.items())
+    source = f"FROM unnest({given}) AS batch({', '.join(arrays)})"
+    told = re.sub(
+        r"%\((\w+)\)s(::[A-Z]+(\(\d+\))?)?",
+        lambda found: f"batch.{found[1]}" if found[1] in arrays else found[0],
+        sql,
+    )
+    if told.startswith("INSERT"):
+        return re.sub(r" VALUES \((.*?)\)(?= ON CONFLICT|$)", rf" SELECT \1 {source}", told, count=1)
+    return told.replace(" WHERE ", f" {source} WHERE ", 1)
 
 
 def _row_type(description: Sequence[Any]) -> Any:
@@ -113,7 +146,8 @@ def upsert(table: Table) -> Any:
 def insertion(table: Table) -> Any:
     """Write an INSERT of every column but one the database numbers itself."""
     numbered = table.autoincrement_column
-    return table.insert().values({one.name: bindparam(one.name) for one in table.columns if one is not numbered})
+    values = {one.name: bindparam(one.name) for one in table.columns if one is not numbered}
+    return table.insert().inline().values(values)
 
 
 def _expanded(names: Sequence[str], items: Sequence[str]) -> Iterator[str]:

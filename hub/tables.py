@@ -133,7 +133,8 @@ class Delivery(SQLModel, table=True):
         partial_index("delivery_newest", among(TROUBLED), "state", "id"),
         partial_index("delivery_of_target", among(TROUBLED), "state", "target", "id", "created_at"),
         partial_index("delivery_of_code", among(TROUBLED), "state", "code", "id"),
-        partial_index("delivery_cause", among(TROUBLED), "state", "target", "code", "stage", "updated_at"),
+        partial_index("delivery_cause", among(TROUBLED), "state", "target", "code", "stage"),
+        partial_index("delivery_cause_since", among(TROUBLED), "state", "target", "code", "stage", "updated_at"),
     )
 
     id: int = Field(sa_column=Column(WIDE, primary_key=True, autoincrement=False))

@@ -19,7 +19,6 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -128,7 +127,11 @@ class Server(ABC):
         shutil.rmtree(self.data, ignore_errors=True)
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.end()
+            raise
         return self
 
     async def __aexit__(
@@ -178,7 +181,7 @@ class Server(ABC):
         return ChildProcessError("\n".join([f"{self.package} did not start", *said]))
 
     def _bury(self) -> None:
-        while self._processes and (left := list(self._left())):
+        while self._processes and (left := self._left()):
             for process in left:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -189,12 +192,9 @@ class Server(ABC):
                 ended.stdin.close()
         self._processes.clear()
 
-    def _left(self) -> Iterator[psutil.Process]:
-        """Find what runs where its data are, orphans too; a person who looks in has a terminal."""
-        for process in psutil.process_iter(["cwd", "terminal", "status"]):
-            folder, dead = Path(process.info["cwd"] or "/"), process.info["status"] == psutil.STATUS_ZOMBIE
-            if folder.is_relative_to(self.data) and not dead and not process.info["terminal"]:
-                yield process
+    def _left(self) -> list[psutil.Process]:
+        """Find what still runs where its data are, orphans too."""
+        return [process for process in psutil.process_iter() if _works_in(self.data, process)]
 
 
 def free_port() -> int:
@@ -208,3 +208,11 @@ def free_port() -> int:
 
 def _version(path: Path) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", str(path))]
+
+
+def _works_in(folder: Path, process: psutil.Process) -> bool:
+    """Tell whether a process lives in a folder; people who look in have a terminal, what just ended has no folder."""
+    try:
+        return Path(process.cwd()).is_relative_to(folder) and process.terminal() is None
+    except (psutil.Error, OSError):
+        return False

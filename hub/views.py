@@ -8,7 +8,19 @@ from datetime import date, datetime, time
 from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, Field
-from sqlalchemy import CTE, ColumnElement, CompoundSelect, Connection, Row, Select, func, select, text, tuple_, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    func,
+    select,
+    text,
+    tuple_,
+    union_all,
+)
 
 from hub.access import EVERY_HOUSE, Principal, Role
 from hub.attachments import Described

@@ -26,7 +26,7 @@ def rabbitmq_server(tmp_path_factory):
 @pytest.fixture
 def postgres_url(postgres_server):
     """An empty database of its own."""
-    return run(postgres_server.database(f"test_{uuid4().hex}"))
+    yield from fresh(postgres_server)
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +42,9 @@ def postgres_template(postgres_server):
 def database(request, tmp_path):
     """An empty ledger of its own on each of the two databases."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/hub.db"
-    server = request.getfixturevalue("postgres_server")
-    template = request.getfixturevalue("postgres_template")
-    return run(server.database(f"test_{uuid4().hex}", template))
+        yield f"sqlite:///{tmp_path}/hub.db"
+    else:
+        yield from fresh(*map(request.getfixturevalue, ("postgres_server", "postgres_template")))
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +53,13 @@ def require_servers():
     if lacking := list(missing()):
         assert os.environ.get("CI") != "true", lacking
         pytest.skip(f"these Debian packages are not installed: {', '.join(lacking)}")
+
+
+def fresh(server, template="template1"):
+    """Give a database of its own, and delete it: hundreds would be gigabytes."""
+    name = f"test_{uuid4().hex}"
+    yield run(server.database(name, template))
+    run(server.drop(name))
 
 
 def running(server):

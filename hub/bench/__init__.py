@@ -1,8 +1,9 @@
 """How fast the hub is, beside what a team would write first, on the same machine and under the same load.
 
 Every part is a process of its own: the load (`load`), the target (`sink`), the system under test
-(`systems` starts it; `plain` is the baseline). `trial` runs them together, `meter` reads what the
-system cost, `report` holds what came out. Nothing here listens beyond the loopback address.
+(`systems` starts it; `plain` and `plain_celery` are the baselines). `trial` runs them together, `meter` reads
+what the system cost, `report` holds what came out. `growth` asks the same questions of ledgers of growing size.
+Nothing here listens beyond the loopback address.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hub.bench import growth
     from hub.bench.report import Options, Report
 
 
@@ -21,3 +23,10 @@ def run(options: Options) -> Report:
     from hub.bench.trial import compare  # noqa: PLC0415  # measured processes import this package too
 
     return compare(options)
+
+
+def grow(options: growth.Options) -> growth.Growth:
+    """Measure what is asked of ledgers of growing size; progress goes to standard error."""
+    from hub.bench.growth import measure  # noqa: PLC0415  # as above
+
+    return measure(options)

@@ -62,21 +62,32 @@ STATES: Final[Mapping[Status, State]] = MappingProxyType(
 )
 """Where the delivery of a request stands; it is delivered otherwise."""
 
-USUAL: Final[Mapping[Status, int]] = MappingProxyType(
-    {
-        Status.IN_PROGRESS: 5,
-        Status.WAITING: 10,
-        Status.UNCERTAIN: 5,
-        Status.PARKED: 10,
-        Status.REFUSED: 20,
-        Status.FINALIZED: 10,
-        Status.CANCELLED: 10,
-    }
-)
-"""How many requests in a thousand stand where; the others are done."""
 
-STRICKEN: Final[Mapping[Status, int]] = MappingProxyType({Status.PARKED: 1000})
-"""Every target has refused everything."""
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Where requests stand: how many in a thousand, the others being done; and how many of the newest are queued."""
+
+    name: str
+    thousandths: Mapping[Status, int]
+    queued: int = 0
+
+
+USUAL: Final = Mix(
+    "usual",
+    MappingProxyType(
+        {
+            Status.WAITING: 10,
+            Status.UNCERTAIN: 5,
+            Status.PARKED: 70,
+            Status.REFUSED: 20,
+            Status.FINALIZED: 10,
+            Status.CANCELLED: 10,
+        }
+    ),
+    queued=1000,
+)
+ALL_PARKED: Final = Mix("all parked", MappingProxyType({Status.PARKED: 1000}))
+ALL_QUEUED: Final = Mix("all queued", MappingProxyType({Status.IN_PROGRESS: 1000}))
 
 Values = Mapping[str, ColumnElement[Any] | Any]
 
@@ -86,7 +97,10 @@ class Wanted:
     """How many requests, and where they stand."""
 
     size: int
-    mix: Mapping[Status, int]
+    mix: Mix
+
+    def __str__(self) -> str:
+        return f"{self.size:,}" if self.mix is USUAL else f"{self.size:,} {self.mix.name}"
 
 
 def fill(book: Book, connection: Connection, wanted: Wanted) -> None:
@@ -101,6 +115,11 @@ def fill(book: Book, connection: Connection, wanted: Wanted) -> None:
     _write(connection, EVENTS, _event(), REQUESTS)
     counted = select(REQUESTS.c.kind, func.count()).group_by(REQUESTS.c.kind)
     connection.execute(insert(TALLY).from_select(["kind", "accepted"], counted))
+
+
+def person_index(what: str, person: int) -> str:
+    """Give what passes for the blind index of a person: as long as one."""
+    return f"{person}{what * 64}"[:64]
 
 
 def target_name(index: int) -> str:
@@ -135,7 +154,7 @@ def _request(i: ColumnElement[int], wanted: Wanted, now: int, version: str) -> V
         "fingerprint": "f" * 64,
         "version": version,
         "body": orjson.dumps(said).decode(),
-        "status": _status(scattered % 1000, wanted.mix),
+        "status": _status(i, wanted),
         "stage": _named("Étape", scattered % STAGES),
         "awaiting": "",
         "cancelled": False,
@@ -147,9 +166,11 @@ def _request(i: ColumnElement[int], wanted: Wanted, now: int, version: str) -> V
     }
 
 
-def _status(chance: ColumnElement[int], mix: Mapping[Status, int]) -> ColumnElement[str]:
-    limits = accumulate(mix.values())
-    return case(*((chance < limit, status) for status, limit in zip(mix, limits, strict=True)), else_=Status.DONE)
+def _status(i: ColumnElement[int], wanted: Wanted) -> ColumnElement[str]:
+    chance = i * SCATTER % 2**32 % 1000
+    limits = accumulate(wanted.mix.thousandths.values())
+    rest = [(chance < limit, status) for status, limit in zip(wanted.mix.thousandths, limits, strict=True)]
+    return case((i >= wanted.size - wanted.mix.queued, Status.IN_PROGRESS), *rest, else_=Status.DONE)
 
 
 def _delivery(mapping: str, now: int) -> Values:
@@ -215,5 +236,4 @@ def _named(word: str, ordinal: ColumnElement[int]) -> ColumnElement[str]:
 
 
 def _blind(what: str, person: ColumnElement[int]) -> ColumnElement[str]:
-    """Write what passes for a blind index: as long as one."""
     return func.substr(cast(person, Text) + literal(what * 64), 1, 64)

@@ -128,7 +128,7 @@ class Report(Frozen):
         for title, name in COLUMNS:
             table.add_column(title, no_wrap=True, justify="left" if name == "name" else "right")
         for row in self.systems:
-            table.add_row(*(_show(getattr(row, name)) for _, name in COLUMNS))
+            table.add_row(*(show(getattr(row, name)) for _, name in COLUMNS))
         return table
 
 
@@ -153,7 +153,8 @@ def _total(counts: Sequence[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
+    """Write a figure for people."""
     match value:
         case None:
             return "–"

@@ -8,6 +8,9 @@ import pytest
 from tests.faults.proxy import Proxy
 from tests.faults.town import MODES, open_town
 
+TEMPLATE = "ledger"
+"""The database that new ledgers are copies of."""
+
 
 @pytest.fixture(params=MODES)
 def mode(request):
@@ -17,8 +20,11 @@ def mode(request):
 
 @pytest.fixture
 def server(request, mode):
-    """Give the server that holds the ledgers, if this mode has one."""
-    return request.getfixturevalue("postgres_server") if mode.ledger == "postgresql" else None
+    """Give the server that holds the ledgers, if this mode has one; it has one to copy."""
+    if mode.ledger == "sqlite":
+        return None
+    request.getfixturevalue("postgres_template")
+    return request.getfixturevalue("postgres_server")
 
 
 @pytest.fixture
@@ -33,7 +39,11 @@ async def new_town(server, broker, tmp_path):
     async with AsyncExitStack() as stack:
 
         async def opened(name="town", **said):
-            database = await server.database(f"{name.lower()}_{uuid4().hex}") if server else None
+            database = None
+            if server:
+                ledger = f"{name.lower()}_{uuid4().hex}"
+                database = await server.database(ledger, TEMPLATE)
+                stack.push_async_callback(server.drop, ledger)
             said = {"broker": broker and broker.url, **said}
             return await stack.enter_async_context(open_town(tmp_path / name, database, **said))
 

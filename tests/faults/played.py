@@ -87,12 +87,12 @@ class Record:
 class Target:
     """Keeps what it is sent, twice if it is sent twice; only for the header Idempotency-Key does it know a key again.
 
-    `send` and `ask` say what goes wrong with the next message or question about a request. `doubts` are the requests
-    it may have without the hub knowing; `blind`, those it was sent all the same although nobody can ask for them.
+    `fortune.send` and `fortune.ask` say what becomes of the next message or question about a request. `doubts` are
+    the requests it may have without the hub knowing; `blind`, those it was sent all the same though nobody can ask.
     """
 
-    def __init__(self, send, ask):
-        self._send, self._ask = send, ask
+    def __init__(self, fortune):
+        self._fortune = fortune
         self.records: list[Record] = []
         self.doubts: set[int] = set()
         self.blind: list[int] = []
@@ -113,7 +113,7 @@ class Target:
         return await self._sent(said, said.get("reference_externe") or said.get("remarque"), headers, deadline)
 
     async def _sent(self, said, key, headers, deadline):
-        name = self._send(said["numero"])
+        name = self._fortune.send(said["numero"])
         fate = SENDING[name]
         if fate.written:
             await HERE.get().pause(Point.HALF_WRITTEN)
@@ -137,7 +137,7 @@ class Target:
 
     async def _asked(self, key, deadline):
         await HERE.get().pause(Point.TO_ASK)
-        name = self._ask(int(key.partition("-")[0]))
+        name = self._fortune.ask(int(key.partition("-")[0]))
         now = asyncio.get_running_loop().time()
         found = [] if name == BEHIND else [record for record in self._of(key) if record.shown_at <= now]
         shown = [{"reference_externe": key, "numero": "BO-1", "objet": record.objet} for record in found]

@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 VICTIM = Path(__file__).with_name("victim.py")
 SECONDS_TO_START = 60
 SECONDS_TO_END = 60
@@ -64,9 +66,9 @@ class Process:
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
 
-    async def ended(self):
+    async def ended(self, within=SECONDS_TO_END):
         """Wait for its end; gives the exit code, or minus the signal that ended it."""
-        return await asyncio.wait_for(self._process.wait(), SECONDS_TO_END)
+        return await asyncio.wait_for(self._process.wait(), within)
 
     async def kill(self):
         """Kill it as a power cut does."""
@@ -76,7 +78,7 @@ class Process:
 
     async def frozen(self):
         """Wait until it is stopped: then nothing of it moves before SIGCONT."""
-        status = Path(f"/proc/{self.pid}/stat")
+        process = psutil.Process(self.pid)
         async with asyncio.timeout(SECONDS_TO_END):
-            while status.read_text().rpartition(")")[2].split()[0] != "T":
+            while process.status() != psutil.STATUS_STOPPED:
                 await asyncio.sleep(0.01)

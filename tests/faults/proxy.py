@@ -43,7 +43,7 @@ class Line:
         """Close both ends as a crash of the network does."""
         for writer in self._writers:
             raw = writer.get_extra_info("socket")
-            with suppress(OSError):
+            with suppress(OSError, AttributeError):  # a line already closed has no socket
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             writer.transport.abort()
 

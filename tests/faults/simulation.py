@@ -11,7 +11,6 @@ import json
 import selectors
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, closing
 from enum import StrEnum
 from functools import cache
@@ -21,6 +20,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from connectors.rest.client import Rest
 from connectors.rest.sandbox import ANSWER, ERRORS, OPERATIONS
@@ -75,7 +75,8 @@ class Point(StrEnum):
     SETTLED = "R2"
 
 
-Pause = Callable[[Point], Awaitable[None]]
+UNDONE, UNHEARD = "undone", "unheard"
+"""What may become of a commit when the line to the ledger is lost: nothing, or done without a word."""
 
 
 class Skipping(selectors.SelectSelector):
@@ -139,58 +140,78 @@ class Clocks:
         return self.monotonic()
 
 
-class Watched:
-    """The ledger as one process reaches it: it may be held up, or die, beside each commit."""
+class Line:
+    """The ledger as one process reaches it: held up or dying beside each commit, which the line to it may lose."""
 
-    def __init__(self, ledger, pause):
-        self._ledger, self._pause = ledger, pause
+    def __init__(self, ledger, process, fails):
+        self._ledger, self._process, self._fails = ledger, process, fails
         self.book = ledger.book
 
     async def read(self, query, *args):
         """Look round, as the sweep does."""
-        await self._pause(Point.SWEEPING)
+        await self._process.pause(Point.SWEEPING)
         return await self._ledger.read(query, *args)
 
     async def write(self, operation, item):
         """Look closer, as the sweep does at what may be gone."""
-        await self._pause(Point.SWEEPING)
+        await self._process.pause(Point.SWEEPING)
         return await self._ledger.write(operation, item)
 
     async def claim(self, order):
         """Claim, and go on."""
-        taken = await self._ledger.claim(order)
+        taken = await self._commit("claim", order)
         if any(claim.state is State.CLAIMED for claim in taken.claims):
-            await self._pause(Point.CLAIMED)
+            await self._process.pause(Point.CLAIMED)
         return taken
 
     async def intend(self, batch):
         """Commit intents, and go on."""
-        ours = await self._ledger.intend(batch)
-        await self._pause(Point.INTENDED)
+        ours = await self._commit("intend", batch)
+        await self._process.pause(Point.INTENDED)
         return ours
 
     async def record(self, outcome):
         """Write down what came of a claim, and go on."""
-        await self._pause(Point.TOLD if outcome.asked else Point.ANSWERED)
-        recorded = await self._ledger.record(outcome)
-        await self._pause(Point.SETTLED if outcome.asked else Point.RECORDED)
+        await self._process.pause(Point.TOLD if outcome.asked else Point.ANSWERED)
+        recorded = await self._commit("record", outcome)
+        await self._process.pause(Point.SETTLED if outcome.asked else Point.RECORDED)
         return recorded
+
+    async def _commit(self, what, item):
+        becomes = self._fails(what)
+        if becomes == UNDONE:
+            raise OperationalError("", None, OSError("the line was lost"))
+        result = await getattr(self._ledger, what)(item)
+        if becomes == UNHEARD:
+            raise OperationalError("", None, OSError("the line was lost"))
+        return result
 
 
 class Process:
-    """One process of the hub, on the ledger it is given, until it is killed."""
+    """One process of the hub, on the ledger it is given, until it is killed.
 
-    def __init__(self, town, ledger, pause):
-        self.pause, self.tasks = pause, set()
+    `pause` is awaited at each point it comes to; `fails` says what becomes of each commit (UNDONE, UNHEARD, or well).
+    """
+
+    def __init__(self, town, ledger, pause, fails):
+        self.tasks, self._dead = set(), False
+        self._town, self._pause = town, pause
         self.owner = FileOwner(town.file)
-        self._town = town
-        self.engine = Engine(Watched(ledger, pause), town.live, self.owner, _no_files, town.hear, sweep_every=town.sweep)
+        line = Line(ledger, self, fails)
+        self.engine = Engine(line, town.live, self.owner, _no_files, town.hear, sweep_every=town.sweep)
         context = contextvars.copy_context()
         context.run(HERE.set, self)
         context.run(asyncio.get_running_loop().create_task, self.engine.run())
 
+    async def pause(self, point):
+        """Come to a point, and go on unless one is dead."""
+        await self._pause(point)
+        if self._dead:
+            raise asyncio.CancelledError
+
     async def kill(self):
         """End it without a word: what it was about to do is never done."""
+        self._dead = True
         self._town.target.doubts |= self._town.being_sent(self.owner.name)
         tasks = set(self.tasks)
         for task in tasks:
@@ -218,10 +239,18 @@ class Town:
         self._eye = sqlite3.connect(self.file, isolation_level=None)
         self._eye.row_factory = _row
 
-    async def declare(self):
-        """Write down what a hub writes down when it starts."""
-        await self.ledger.keep(CATALOGUE)
-        await self.ledger.declare(Declared("cible", "rest", POLICY))
+    @classmethod
+    async def open(cls, folder, target, sweep):
+        """Open a town, and write down what a hub writes down when it starts."""
+        town = cls(folder, target, sweep)
+        await town.ledger.keep(CATALOGUE)
+        await town.ledger.declare(Declared("cible", "rest", POLICY))
+        return town
+
+    async def close(self):
+        """Let go of the file."""
+        await self.ledger.close()
+        self._eye.close()
 
     def open_ledger(self):
         """Reach the ledger as one more process."""
@@ -251,6 +280,14 @@ class Town:
     def delivery(self, number):
         """Give the one delivery of a request."""
         return self.rows("SELECT * FROM delivery WHERE id = :id", id=number * ROOM + 1)[0]
+
+    def attempts(self, number):
+        """List what was tried for a request, in order."""
+        return self.rows("SELECT * FROM attempt WHERE delivery = :id ORDER BY id", id=number * ROOM + 1)
+
+    def forget_failures(self):
+        """Close the target's breaker."""
+        self.rows("UPDATE target SET breaker = 'closed', fails = 0")
 
     def being_sent(self, owner):
         """List the requests that an owner is sending."""

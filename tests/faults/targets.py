@@ -1,14 +1,16 @@
 """Targets that do what the contract does not foresee: each message says what is to go wrong with it, once."""
 
 import asyncio
+from contextlib import suppress
 
 import orjson
 from aiohttp import web
 
 from connectors._transport.sandbox import MAINTENANCE
-from connectors.rest.sandbox import Sandbox
+from connectors.rest.sandbox import REFUSAL, Sandbox
 
 ENDLESS = 1_000_000_000
+REFUSED = orjson.dumps(REFUSAL).decode()
 PAGE = {"Content-Type": "text/html; charset=utf-8"}
 
 
@@ -28,16 +30,19 @@ async def half(request):
 async def drip(request):
     """Answer, one byte at a time, without end."""
     answer = await begin(request, length=ENDLESS)
-    while True:
-        await answer.write(b" ")
-        await asyncio.sleep(0.02)
+    with suppress(ConnectionError):
+        while True:
+            await answer.write(b" ")
+            await asyncio.sleep(0.02)
+    return answer
 
 
 async def endless(request):
     """Answer a gigabyte."""
     answer = await begin(request, length=ENDLESS)
-    for _ in range(ENDLESS // 65536):
-        await answer.write(b" " * 65536)
+    with suppress(ConnectionError):
+        for _ in range(ENDLESS // 65536):
+            await answer.write(b" " * 65536)
     return answer
 
 
@@ -50,7 +55,8 @@ async def silence(_request):
 async def begin(request, length):
     """Begin an answer."""
     answer = web.StreamResponse(headers={"Content-Length": str(length), "Content-Type": "application/json"})
-    await answer.prepare(request)
+    with suppress(ConnectionError):
+        await answer.prepare(request)
     return answer
 
 
@@ -78,36 +84,65 @@ PLAYS = {
 }
 
 
-class Scripted(Sandbox):
-    """Plays what a message names, `<fault> before` or `<fault> after` it was taken, the first time it comes.
+REFUSALS = {
+    "unavailable": say(503, Retry_After="1"),
+    "too many": say(429, Retry_After="1"),
+}
+"""What a target says before it reads anything."""
 
-    What it takes it shows `lag` seconds later.
-    """
+WHENS = ("before", "after", "later")
+"""When the message is taken: not at all, before the fault, or LATER seconds after it, with nobody there to hear."""
+
+LATER = 0.4
+
+
+class Scripted(Sandbox):
+    """Plays what a message names, `<fault> <when>`, the first time it comes; what it takes it shows `lag` later."""
 
     def __init__(self, lag=0.0):
         super().__init__()
         self.lag = lag
-        self._played, self._shown = set(), {}
+        self._played, self._shown, self._late = set(), {}, set()
+
+    def script(self, record, key):
+        """Say what goes wrong with a message, and when it is taken; None when all is well."""
+        fault, _, when = record["objet"].lower().rpartition(" ")
+        if fault not in PLAYS or key in self._played:
+            return None
+        self._played.add(key)
+        return PLAYS[fault], when
+
+    def question(self):
+        """Say what goes wrong with a question; None when all is well."""
 
     async def _answer(self, request):
         if request.method == "GET":
             return await self._look(request)
-        record = orjson.loads(await request.read())
-        fault, _, when = record["objet"].lower().rpartition(" ")
+        try:
+            record = orjson.loads(await request.read())
+        except ConnectionError:
+            return web.Response()
         key = request.headers.get("Idempotency-Key") or record.get("reference_externe") or record["remarque"]
-        first = key not in self._played
-        self._played.add(key)
-        if fault not in PLAYS or not first:
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        script = self.script(record, key)
+        if script is None:
             return await self._take(key, request)
+        play, when = script
         if when == "after":
             await self._take(key, request)
-        return await PLAYS[fault](request)
+        if when == "later":
+            self._late.add(asyncio.create_task(self._take(key, request, LATER)))
+        return await play(request)
 
-    async def _take(self, key, request):
+    async def _take(self, key, request, wait=0.0):
+        await asyncio.sleep(wait)
         self._shown.setdefault(key, asyncio.get_running_loop().time() + self.lag)
         return await self.serve(request)
 
     async def _look(self, request):
+        if play := self.question():
+            return await play(request)
         shown = self._shown.get(request.query["reference_externe"])
         if shown is None or asyncio.get_running_loop().time() < shown:
             return web.json_response({"dossiers": []})
@@ -116,3 +151,32 @@ class Scripted(Sandbox):
     def alter(self, key):
         """Let the target hold another content than was sent."""
         self._records[key]["objet"] = "autre chose"
+
+
+class Refusing(Scripted):
+    """Refuses what it is sent a second time, whatever became of the first."""
+
+    def script(self, record, key):
+        """Play the message's script, then refuse."""
+        known = key in self._played
+        return (say(422, REFUSED), "before") if known else super().script(record, key)
+
+
+class Moody(Scripted):
+    """Does something wrong with a share of what it is sent, and of what it is asked, as the dice say."""
+
+    def __init__(self, dice, share):
+        super().__init__(lag=0.05)
+        self._dice, self.share = dice, share
+
+    def script(self, _record, _key):
+        """Throw the dice."""
+        if self._dice.random() >= self.share:
+            return None
+        plays = [*(play for name, play in PLAYS.items() if name != "endless"), *REFUSALS.values()]
+        play = self._dice.choice(plays)
+        return play, "before" if play in REFUSALS.values() else self._dice.choice(WHENS)
+
+    def question(self):
+        """Throw the dice."""
+        return self._dice.choice([reset, silence, say(500), say(200)]) if self._dice.random() < self.share else None

@@ -20,7 +20,9 @@ REQUESTS, KILLS, WORKERS, CONNECTIONS = 300, 2, 4, 8
 
 
 @pytest.mark.parametrize("arrives", CUT.values(), ids=CUT)
-async def test_a_commit_that_is_cut_is_no_acceptance_and_its_repetition_makes_one_request(new_town, mode, server, new_line, arrives):
+async def test_a_commit_that_is_cut_is_no_acceptance_and_its_repetition_makes_one_request(
+    new_town, mode, server, new_line, arrives
+):
     """Row 2: the link is lost during COMMIT; the hub cannot know whether the request is there, and says 503."""
     town = await new_town()
     line = await new_line(server.port)

@@ -65,4 +65,3 @@ TERMINATE = (
     "AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(d.owner, 0)"
 )
 """End every connection that holds the lock of whoever is sending."""
-

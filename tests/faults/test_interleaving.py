@@ -1,7 +1,7 @@
-"""Two workers over one ledger, in any order that hypothesis finds: each request is taken once at most, and ends.
+"""Two workers on one ledger, a target and people, interleaved as hypothesis pleases: nothing is doubled, all of it ends.
 
-A rule lets something happen; a worker stops where it is told to hold, and goes on when it is let go. What happened
-is printed when something is wrong, and can be run again as it stands.
+A worker stops wherever it was told to hold, and goes on once it is let go; everything else goes its way. What fails is
+printed as the calls that led there, which can be run as they stand. The same examples are tried every time.
 """
 
 import asyncio
@@ -12,51 +12,53 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from hub import acts
+from hub.acts import Cancel, Correct, Finalize, Retry, Verify
 from hub.errors import ConflictError
 from hub.lifecycle import FINAL, State
 from hub.model import Effect
 from hub.settlement import ROOM
 from tests.faults.played import SENDING, WELL, WRONG_ASKS, Target, wrong_sends
-from tests.faults.simulation import Point, Process, SimulatedLoop, Town, in_simulated_time
+from tests.faults.simulation import UNDONE, UNHEARD, Point, Process, SimulatedLoop, Town, in_simulated_time
 
-WORKERS = st.integers(0, 1)
-PLACES = [point for point in Point if point is not Point.SWEEPING]
 AT_REST = FINAL | {State.PARKED}
-HOURS = 6 * 3600
+LONGEST = timedelta(hours=6).total_seconds()
+EXAMPLES, STEPS = 250, 30
+
+EFFECTS = st.sampled_from([Effect.LOOKUP, Effect.ONCE, Effect.IDEMPOTENT])
+WORKERS = st.sampled_from([0, 1])
+POINTS = st.sampled_from([point for point in Point if point is not Point.SWEEPING])
 
 
 class Worker:
-    """A process of the hub that stops where it is told to hold; `cut` when its lock is lost although it lives."""
+    """A process on a line of its own to the ledger: `holds` are where it stops, `cut` says that its lock was lost."""
 
     def __init__(self, town):
-        self._town = town
-        self.holds, self.held = set(), []
+        self.holds, self._held = set(), []
         self.cut = False
+        self.fails = deque()
         self._ledger = town.open_ledger()
-        self.process = Process(town, self._ledger, self._pause)
+        self.process = Process(town, self._ledger, self._pause, lambda _: self.fails.popleft() if self.fails else WELL)
 
     async def _pause(self, point):
-        # What is frozen between its last look at the clock and the first byte is safe only while its lock is held.
         if point in self.holds and not (self.cut and point is Point.HALF_WRITTEN):
-            held = asyncio.get_running_loop().create_future()
-            self.held.append((point, held))
-            await held
+            going_on = asyncio.get_running_loop().create_future()
+            self._held.append((point, going_on))
+            await going_on
 
     def let_go(self):
-        """Go on, and hold no more."""
-        self.holds = set()
-        for _, held in self.held:
-            if not held.done():
-                held.set_result(None)
-        self.held = []
+        """Go on, and hold nowhere any more."""
+        self.holds.clear()
+        for _, going_on in self._held:
+            if not going_on.done():
+                going_on.set_result(None)
 
-    @property
-    def is_about_to_write(self):
-        """Whether it is held where it will not look at the clock again before it writes."""
-        return any(point is Point.HALF_WRITTEN and not held.done() for point, held in self.held)
+    def lose_lock(self):
+        """Count as dead from now on, unless it is about to write: no clock is looked at between that and the write."""
+        if not any(point is Point.HALF_WRITTEN and not going_on.done() for point, going_on in self._held):
+            self.cut = True
+            self.process.owner.close()
 
     async def end(self):
         """Die."""
@@ -65,7 +67,7 @@ class Worker:
 
 
 class Interleaving(RuleBasedStateMachine):
-    """What may happen to two workers and their requests."""
+    """What may happen, in any order."""
 
     requests = Bundle("requests")
 
@@ -73,126 +75,146 @@ class Interleaving(RuleBasedStateMachine):
         super().__init__()
         self._loop, self._folder = SimulatedLoop(), TemporaryDirectory()
         self._time = in_simulated_time(self._loop)
-        self._time.__enter__()
         self._sends, self._asks = defaultdict(deque), defaultdict(deque)
-        self._kinds, self._excused = {}, set()
-        self._run(self._open())
+        self._accounted = set()
+        self._time.__enter__()
+        self._do(self._open())
 
     async def _open(self):
-        target = Target(lambda number: self._next(self._sends[number]), lambda number: self._next(self._asks[number]))
-        self.town = Town(self._folder.name, target, sweep=timedelta(seconds=15))
-        await self.town.declare()
+        self.town = await Town.open(self._folder.name, Target(self), sweep=timedelta(seconds=15))
         self.workers = [Worker(self.town), Worker(self.town)]
 
-    def _next(self, plan):
-        return plan.popleft() if plan else WELL
+    def _do(self, what):
+        return self._loop.run_until_complete(what)
 
-    def _run(self, what):
-        self._loop.run_until_complete(what)
+    def send(self, number):
+        """Say what becomes of the next message about a request."""
+        return self._sends[number].popleft() if self._sends[number] else WELL
+
+    def ask(self, number):
+        """Say what becomes of the next question about a request."""
+        return self._asks[number].popleft() if self._asks[number] else WELL
 
     @rule(
         target=requests,
-        effect=st.sampled_from([Effect.LOOKUP, Effect.ONCE, Effect.IDEMPOTENT]),
-        data=st.data(),
+        effect=EFFECTS,
+        sends=st.lists(st.sampled_from(list(SENDING)), max_size=2),
         ask=st.sampled_from([WELL, *WRONG_ASKS]),
     )
-    def submit(self, effect, data, ask):
-        """Somebody submits a request, about which one or two messages and a question may go wrong."""
-        sends = data.draw(st.lists(st.sampled_from(wrong_sends(effect)), max_size=2))
-        box = []
-
-        async def submitted():
-            box.append(await self.town.submit(effect))
-
-        self._run(submitted())
-        [number] = box
-        self._kinds[number] = effect
-        self._sends[number].extend(sends)
+    def submit(self, effect, sends, ask):
+        """Accept a request, about which two messages and a question may go wrong."""
+        number = self._do(self.town.submit(effect))
+        self._sends[number].extend(name for name in sends if name == WELL or name in wrong_sends(effect))
         self._asks[number].append(ask)
+        if effect is Effect.ONCE or {"refused", "different"} & set(sends):
+            self._accounted.add(number)
         return number
 
     @rule(worker=WORKERS, request=requests)
     def hint(self, worker, request):
-        """A hint comes, of use or not."""
+        """Hint at a delivery, due or not."""
         self.workers[worker].process.engine.hint("cible", [request * ROOM + 1])
         self.wait(1)
 
-    @rule(worker=WORKERS, point=st.sampled_from(PLACES))
+    @rule(seconds=st.sampled_from([1, 15, 60]))
+    def wait(self, seconds):
+        """Let time pass."""
+        self._do(asyncio.sleep(seconds))
+
+    @rule(worker=WORKERS, point=POINTS)
     def hold(self, worker, point):
+        """Stop a worker when it comes here."""
         self.workers[worker].holds.add(point)
 
     @rule(worker=WORKERS)
     def freeze(self, worker):
-        self.workers[worker].holds |= set(Point)
+        """Stop a worker wherever it comes."""
+        self.workers[worker].holds.update(Point)
 
     @rule(worker=WORKERS)
     def let_go(self, worker):
+        """Let a worker go on."""
         self.workers[worker].let_go()
         self.wait(1)
 
+    @rule(worker=WORKERS, becomes=st.sampled_from([UNDONE, UNHEARD]))
+    def lose_commit(self, worker, becomes):
+        """Lose the line at a worker's next commit."""
+        self.workers[worker].fails.append(becomes)
+
+    @rule(worker=WORKERS)
+    def lose_lock(self, worker):
+        """Let a worker that lives count as dead."""
+        self.workers[worker].lose_lock()
+
     @rule(worker=WORKERS)
     def die(self, worker):
-        self._run(self._replace(worker))
+        """Kill a worker, and start another in its place."""
+        self._do(self._replace(worker))
 
     async def _replace(self, worker):
         await self.workers[worker].end()
         self.workers[worker] = Worker(self.town)
 
-    @rule(worker=WORKERS)
-    def cut(self, worker):
-        """Its lock is lost, as when the line to the database is."""
-        if not self.workers[worker].is_about_to_write:
-            self.workers[worker].cut = True
-            self.workers[worker].process.owner.close()
+    @rule(request=requests)
+    def retry(self, request):
+        """Try again, not knowing."""
+        self._act(Retry(request * ROOM + 1))
 
-    @rule(seconds=st.sampled_from([1, 15, 60]))
-    def wait(self, seconds):
-        self._run(asyncio.sleep(seconds))
+    @rule(request=requests)
+    def retry_surely(self, request):
+        """Try again, having looked: the target has nothing."""
+        if not self.town.target.taken[request] and self._act(Retry(request * ROOM + 1, sure=True)):
+            self.town.target.doubts.discard(request)
 
-    @rule(request=requests, act=st.sampled_from(["retry", "verify", "finalize", "cancel", "correct", "retry_sure"]))
-    def act(self, request, act):
-        """A person acts; who is sure has looked, and nothing is there."""
-        delivery = request * ROOM + 1
-        wanted = {
-            "retry": acts.Retry(delivery),
-            "retry_sure": acts.Retry(delivery, sure=True),
-            "verify": acts.Verify(delivery),
-            "finalize": acts.Finalize(delivery, "fait au guichet", "G-1"),
-            "cancel": acts.Cancel(request),
-            "correct": acts.Correct(request, {"objet": "corrigé"}),
-        }[act]
-        if act == "retry_sure" and self.town.target.taken[request]:
-            return
+    @rule(request=requests)
+    def verify(self, request):
+        """Have the target asked: what it does not have is left to a person."""
+        if self._act(Verify(request * ROOM + 1)):
+            self._accounted.add(request)
 
-        async def acted():
-            with suppress(ConflictError):
-                await self.town.ledger.act(wanted)
-                if act == "retry_sure":
-                    self.town.target.doubts.discard(request)
-                if act in ("verify", "correct"):
-                    self._excused.add(request)
+    @rule(request=requests)
+    def correct(self, request):
+        """Change what is sent: what the target has may differ from then on."""
+        if self._act(Correct(request, {"objet": "corrigé"})):
+            self._accounted.add(request)
 
-        self._run(acted())
+    @rule(request=requests)
+    def cancel(self, request):
+        """Cancel what no target has."""
+        self._act(Cancel(request))
+
+    @rule(request=requests)
+    def finalize(self, request):
+        """Close by hand."""
+        self._act(Finalize(request * ROOM + 1, "fait au guichet", "G-1"))
+
+    def _act(self, act):
+        with suppress(ConflictError):
+            return self._do(self.town.ledger.act(act))
 
     @invariant()
     def nothing_is_doubled(self):
-        assert all(times == 1 for times in self.town.target.taken.values()), self.town.target.taken
-        assert not self.town.target.blind
+        """No request is taken twice, nor sent again blindly."""
+        doubled = {number: times for number, times in self.town.target.taken.items() if times > 1}
+        assert (doubled, self.town.target.blind) == ({}, [])
 
     @invariant()
-    def what_the_ledger_says_is_so(self):
+    def the_ledger_says_what_is_so(self):
+        """What counts as delivered was taken; what counts as not taken was not."""
+        taken = self.town.target.taken
         for row in self.town.rows("SELECT request, state, ever_uncertain FROM delivery"):
-            taken = self.town.target.taken[row.request]
             if row.state == State.DELIVERED:
-                assert taken == 1
+                assert taken[row.request] == 1, row
             if row.state == State.CANCELLED or (row.state == State.PARKED and not row.ever_uncertain):
-                assert taken == 0, row
+                assert taken[row.request] == 0, row
 
     def teardown(self):
+        """Let everything go well from now on: all of it ends, and what a person must see to has a cause."""
         try:
-            self._run(self._end_well())
+            self._do(self._end_well())
         finally:
-            self._run(self._close())
+            self._do(self._close())
             self._time.__exit__(None, None, None)
             self._folder.cleanup()
 
@@ -200,28 +222,28 @@ class Interleaving(RuleBasedStateMachine):
         self._sends.clear()
         self._asks.clear()
         for index, worker in enumerate(self.workers):
+            worker.fails.clear()
+            worker.let_go()
             if worker.cut:
                 await self._replace(index)
-            worker.let_go()
-        async with asyncio.timeout(HOURS):
-            while self._open_ones():
+        async with asyncio.timeout(LONGEST):
+            while any(row.state not in AT_REST for row in self.town.rows("SELECT state FROM delivery")):
                 await asyncio.sleep(30)
         self.nothing_is_doubled()
-        self.what_the_ledger_says_is_so()
-
-    def _open_ones(self):
-        return [row for row in self.town.rows("SELECT request, state FROM delivery") if row.state not in AT_REST]
+        self.the_ledger_says_what_is_so()
+        parked = self.town.rows("SELECT request, code FROM delivery WHERE state = 'parked' AND code <> 'poison'")
+        assert [row for row in parked if row.request not in self._accounted] == []
 
     async def _close(self):
         for worker in self.workers:
             await worker.end()
-        await self.town.ledger.close()
+        await self.town.close()
 
 
 TestInterleaving = Interleaving.TestCase
 TestInterleaving.settings = settings(
-    max_examples=150,
-    stateful_step_count=30,
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
     derandomize=True,
     database=None,
     deadline=None,

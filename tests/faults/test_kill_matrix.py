@@ -4,7 +4,6 @@ import asyncio
 import signal
 
 import httpx
-import pytest
 
 from tests.faults.town import KINDS
 
@@ -106,9 +105,7 @@ async def test_a_front_end_that_repeats_itself_after_the_door_died_has_one_reque
             assert await door.ended() == -signal.SIGKILL
             found = len(town.rows("SELECT number FROM request"))
             healthy = await town.start(*mode.door)
-            numbers = await asyncio.gather(
-                *(town.submit(client, lambda: healthy.url, kind, kind) for kind in KINDS)
-            )
+            numbers = await asyncio.gather(*(town.submit(client, lambda: healthy.url, kind, kind) for kind in KINDS))
         assert {row.number for row in town.rows("SELECT number FROM request")} == set(numbers)
         for verb in mode.whole.keys() - {mode.door}:
             await town.start(*verb)

@@ -1,14 +1,17 @@
 """Whatever a target does, before or after it has taken a message, the message is there once, or a person is asked."""
 
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
+import httpx
 import pytest
 
 from connectors.rest.sandbox import Sandbox
 from hub.app import open_hub
-from tests.faults.targets import PLAYS, Scripted
+from tests.faults.targets import PLAYS, WHENS, Refusing, Scripted
+from tests.faults.tls import Authority, Secured
 from tests.faults.town import KINDS, embedded, submission
 
 MEGABYTE = 1024  # in the kilobytes of /proc
@@ -26,9 +29,9 @@ async def scripted():
     await target.stop()
 
 
-CASES = [*product(KINDS, PLAYS, ("before", "after"))]
+CASES = [*product(KINDS, PLAYS, WHENS)]
 ENDS = {
-    (kind, fault, when): ("parked", int(when == "after")) if kind == "once" else ("done", 1)
+    (kind, fault, when): ("parked", int(when != "before")) if kind == "once" else ("done", 1)
     for kind, fault, when in CASES
 }
 
@@ -94,6 +97,54 @@ async def test_what_is_found_with_another_content_goes_to_a_person_and_is_not_se
         await town.settle()
     assert town.rows("SELECT code, state FROM delivery") == [("different", "parked")]
     assert town.check() == {("lookup", "parked"): 1}
+
+
+REFUSED_AFTER = {
+    ("idempotent", "reset after"): (["send", "send"], True),
+    ("lookup", "reset before"): (["send", "ask", "ask", "send"], False),
+}
+"""What was sent first, and what became of it → what was sent and asked, and whether it stays in doubt."""
+
+
+@embedded
+@pytest.mark.parametrize(("kind", "script"), REFUSED_AFTER)
+async def test_a_refusal_after_a_lost_answer_is_believed_only_if_nothing_can_have_been_taken(
+    new_town, mode, kind, script
+):
+    """Row 17: what is sent again and refused waits for a person, in doubt; what can be asked about was asked twice."""
+    target = Refusing()
+    await target.start()
+    town = await new_town(target=target)
+    async with open_hub(town.settings) as hub:
+        await hub.inbox.submit(town.principal, "k", submission(kind, objet=script))
+        await town.settle()
+    await target.stop()
+    [row] = town.rows("SELECT code, ever_uncertain FROM delivery")
+    done = [attempt.kind for attempt in town.rows("SELECT kind FROM attempt ORDER BY id")]
+    assert town.check() == {(kind, "parked"): 1}
+    assert (done, bool(row.ever_uncertain)) == REFUSED_AFTER[kind, script]
+    assert row.code == "OBJET_INCONNU"
+
+
+@embedded
+async def test_an_expired_certificate_is_waited_for_and_nothing_was_sent(new_town, mode, tmp_path):
+    """Row 20: surely not taken; the breaker opens; with a new certificate what waits leaves by itself."""
+    authority, target = Authority(tmp_path), Sandbox()
+    await target.start()
+    line = Secured(httpx.URL(target.url).port, authority.issue(-timedelta(days=1)))
+    await line.start()
+    seen = {"url": f"https://127.0.0.1:{line.port}", "ca_file": str(authority.file)}
+    town = await new_town(target=target, seen=seen, breaker_threshold=2, breaker_cooldown="300ms")
+    async with open_hub(town.settings) as hub:
+        await hub.inbox.submit(town.principal, "k", submission("once"))
+        await town.until(lambda: town.rows("SELECT breaker FROM target") == [("open",)])
+        [row] = town.rows("SELECT state, code, ever_uncertain FROM delivery")
+        assert (row.state, row.code, bool(row.ever_uncertain), target.taken()) == ("waiting", "tls", False, {})
+        line.show(authority.issue(timedelta(days=1)))
+        await town.settle()
+    await line.stop()
+    await target.stop()
+    assert town.check() == {("once", "done"): 1}
 
 
 class Outage:

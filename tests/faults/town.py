@@ -219,12 +219,12 @@ def check_refusal(answer):
     assert [canary for canary in CANARIES if canary in answer.text] == []
 
 
-def write_settings(folder, target, *, visible_after="100ms", sweep_every="100ms", port=None, **policy):
-    """Write the settings of a town whose target is `target`, seen through `port` if one is given."""
+def write_settings(folder, target, *, visible_after="100ms", sweep_every="100ms", seen=None, **policy):
+    """Write the settings of a town whose target is `target`, reached as `seen` says rather than directly."""
     configured = quick_target(target)
     operations = {name: dict(said) for name, said in configured["operations"].items()}
     operations["enregistrer"]["visible_after"] = visible_after
-    configured |= {"operations": operations} | ({"url": f"http://127.0.0.1:{port}"} if port else {})
+    configured |= {"operations": operations, **(seen or {})}
     said = {
         "homes": ["."],
         "sweep_every": sweep_every,

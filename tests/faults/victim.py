@@ -111,7 +111,7 @@ def half_way_through_the_bytes(point: Point) -> None:
         os.write(self.transport.get_extra_info("socket").fileno(), message[: len(message) // 2])
         point.reached()
 
-    StreamWriter._write = StreamWriter._writelines = dying  # type: ignore[method-assign]  # noqa: SLF001  # as above
+    StreamWriter._write = StreamWriter._writelines = dying  # type: ignore[method-assign]  # as above
 
 
 def _is_bytes(chunk: Any) -> bool:
@@ -126,7 +126,7 @@ POINTS: dict[str, Wrap] = {
     "intent": before(Engine, "_send"),
     "W2": before(Rest, "deliver"),
     "W3": half_way_through_the_bytes,
-    "W4": before(connectors._transport.http, "_read"),  # noqa: SLF001  # its own border with the wire
+    "W4": before(connectors._transport.http, "_read"),
     "W5": before(Ledger, "record"),
     "W6": after(Ledger, "record"),
     "R0": before(Rest, "look_up"),

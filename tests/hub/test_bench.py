@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import os
 import random
 from io import StringIO
 from pathlib import Path
@@ -16,17 +17,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hub.bench import run
+from hub.bench import grow, growth, run
+from hub.bench.enrolment import Enrolment, write_message
+from hub.bench.launch import BenchError, Command, launched, read
 from hub.bench.load import UNANSWERED, Plan, measure, read_status
 from hub.bench.meter import cost_of
-from hub.bench.plain import Enrolment, write_message
+from hub.bench.questions import QUESTIONS
 from hub.bench.report import Options, Report, Row, percentile, typical
 from hub.bench.request import PATH, sample, vary, writer
 from hub.bench.sink import end_of_message
-from hub.bench.systems import ASSETS, BenchError, System, free_port, launch, read, running, start_plain, start_sink
+from hub.bench.systems import ASSETS, Site, plain_stack
+from hub.bench.systems import sink as sink_of
 from hub.bench.trial import Count, put_under_load
 from hub.catalogue import Catalogue
+from hub.errors import ConfigurationError
 from hub.model import Submission
+from hub.servers import free_port
 from hub.settings import Settings
 
 ONLY_ITS_OWN_MACHINE_KNOWS = ["end_to_end_per_s", "cpu_ms_per_request", "peak_memory_mb", "lost", "doubled"]
@@ -35,7 +41,7 @@ KEPT = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}"
 
 @pytest.fixture
 def sink(tmp_path):
-    with running(start_sink(0.0, tmp_path)) as system:
+    with sink_of(0.0, tmp_path) as system:
         yield system
 
 
@@ -65,6 +71,52 @@ def test_the_plain_stack_loses_and_doubles_nothing_of_a_small_load(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_hub_and_baseline_on_servers_lose_and_double_nothing_and_are_held_against_each_other(tmp_path):
+    names = ("hub-distributed", "plain-celery")
+    try:
+        report = run(Options(mode="distributed", requests=200, connections=8, systems=names, folder=tmp_path))
+    except ConfigurationError as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))
+    said = orjson.loads(report.as_json())
+    rows = said["systems"]
+    assert [(row["name"], row["mode"], row["lost"], row["doubled"]) for row in rows] == [
+        (name, "distributed", 0, 0) for name in names
+    ]
+    assert all(row["servers_cpu_ms_per_request"] > 0 and row["servers_peak_memory_mb"] > 0 for row in rows)
+    assert said["times_baseline"] == pytest.approx(rows[0]["end_to_end_per_s"] / rows[1]["end_to_end_per_s"], abs=0.1)
+
+
+def test_nothing_is_said_of_servers_where_there_are_none():
+    [said] = orjson.loads(Report(systems=(row(100),)).as_json())["systems"]
+    assert not any(name.startswith("servers") for name in said)
+
+
+def test_each_mode_has_its_own_systems():
+    assert Options().systems == ("hub", "plain-stack", "hub-slow-target")
+    assert Options(mode="distributed").systems == ("hub-distributed", "plain-celery", "hub-distributed-slow-target")
+
+
+def test_the_hub_is_so_many_times_as_fast_as_its_baseline():
+    ours, theirs = row(1000), row(125).model_copy(update={"name": "plain-stack"})
+    assert Report(systems=(ours, theirs)).times_baseline == 8.0
+    assert Report(systems=(ours,)).times_baseline is None
+
+
+def test_growth_is_told_question_by_question(tmp_path):
+    grown = grow(growth.Options(requests=1000, database="sqlite", repeat=1, folder=tmp_path, plans=True))
+    said = orjson.loads(grown.as_json())
+    assert [one["question"] for one in said["rows"]] == list(QUESTIONS)
+    assert list(said["rows"][0]["ms"]) == ["10", "100", "1,000", "1,000 all parked", "1,000 all queued"]
+    assert any("delivery_ready" in plan for plan in said["rows"][0]["plan"])
+    console = Console(width=160, file=StringIO(), record=True)
+    console.print(grown.as_table())
+    shown = console.export_text()
+    assert all(question in shown for question in QUESTIONS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_sink_counts_each_key_once_and_tells_which_came_back(sink):
     statuses = [post(sink.url, {"Idempotency-Key": key}) for key in ("a", "b", "b", "b", "c")]
     count = Count.of(sink)
@@ -78,7 +130,7 @@ def test_the_sink_refuses_a_message_without_a_key(sink):
 
 
 def test_a_slow_sink_answers_many_at_once_and_counts_all(tmp_path):
-    with running(start_sink(0.05, tmp_path)) as slow:
+    with sink_of(0.05, tmp_path) as slow:
         asyncio.run(measure(Plan(url=slow.url, requests=100, connections=50)))
         assert Count.of(slow).distinct == 100
 
@@ -131,7 +183,7 @@ def test_a_load_of_which_nothing_is_accepted_is_an_error_and_not_a_figure(sink):
 
 
 def test_a_hub_that_runs_elsewhere_is_measured_at_its_door_only(sink, tmp_path):
-    with running(start_plain(sink.url, tmp_path)) as there:
+    with plain_stack(Site(tmp_path, sink.url)) as there:
         report = run(Options(url=there.url, headers=dict(there.headers), requests=20))
     [said] = orjson.loads(report.as_json())["systems"]
     assert said["accepted_per_s"] > 0
@@ -147,17 +199,18 @@ def test_the_table_shows_every_figure_of_the_report():
     assert all(figure in shown for figure in ("1,234", "1.00", "2.00", "7", "–"))
 
 
-def test_a_process_that_dies_at_its_start_tells_the_end_of_its_log(tmp_path):
-    command = ["/bin/sh", "-c", "echo no such database; exit 3"]
-    broken = System(f"http://127.0.0.1:{free_port()}", {}, *launch(command, tmp_path / "hub.log"))
-    with pytest.raises(BenchError, match="hub did not start\nno such database"), running(broken):
-        pass
+@pytest.mark.parametrize("announces", [True, False])
+def test_a_process_that_dies_at_its_start_tells_the_end_of_its_log(tmp_path, announces):
+    words = ["/bin/sh", "-c", "echo no such database >&2; exit 3"]
+    command = Command(words, tmp_path / "hub.log", announces=announces)
+    with launched(command) as broken, pytest.raises(BenchError, match="hub did not start\nno such database"):
+        broken.announcement() if announces else broken.wait_until_ready(f"http://127.0.0.1:{free_port()}")
 
 
 def test_a_stopped_system_leaves_no_process_behind(tmp_path):
-    with running(start_sink(0.0, tmp_path)) as system:
-        assert cost_of(system.process.pid).peak > 1_000_000
-    assert system.process.returncode is not None
+    with sink_of(0.0, tmp_path) as system:
+        assert cost_of(system.pids).peak > 1_000_000
+    assert all(process.popen.returncode is not None for process in system.processes)
     with pytest.raises(OSError, match="refused"):
         read(system.url, "/count")
 
@@ -249,7 +302,7 @@ def test_the_mapping_of_the_benchmark_keeps_its_examples():
 
 def test_the_settings_of_the_benchmark_are_settings_of_a_hub(tmp_path):
     file = tmp_path / "hub.yaml"
-    file.write_text((ASSETS / "hub.yaml").read_text().replace("$port", "8080").replace("$sink", "http://127.0.0.1:9"))
+    file.write_text((ASSETS / "hub.yaml").read_text().replace("$sink", "http://127.0.0.1:9"))
     said = Settings.read(file)
     assert set(said.targets) == {"banc"}
     assert said.homes == (Path(tmp_path / "."),)

@@ -34,7 +34,8 @@ NEW = {
     "delivery_newest": Index("delivery", ("state", "id"), TROUBLED),
     "delivery_of_target": Index("delivery", ("state", "target", "id", "created_at"), TROUBLED),
     "delivery_of_code": Index("delivery", ("state", "code", "id"), TROUBLED),
-    "delivery_cause": Index("delivery", ("state", "target", "code", "stage", "updated_at"), TROUBLED),
+    "delivery_cause": Index("delivery", ("state", "target", "code", "stage"), TROUBLED),
+    "delivery_cause_since": Index("delivery", ("state", "target", "code", "stage", "updated_at"), TROUBLED),
 }
 OLD = {
     "request_troubled": Index("request", ("status", "number"), "status IN ('parked', 'uncertain', 'waiting')"),

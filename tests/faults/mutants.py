@@ -1,0 +1,167 @@
+"""Mutants: the hub with one of its safeguards taken out, which some test must then catch.
+
+A pytest plugin (`-p tests.faults.mutants --mutant NAME`) takes the safeguard out from outside: nothing in the hub knows.
+`python -m tests.faults.mutants` tries them all, and the hub as it is, and fails when one of them survives.
+"""
+
+import itertools
+import math
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import NamedTuple
+
+import aiohttp
+from hypothesis import Phase, settings
+from sqlalchemy import select
+
+from connectors._transport import http
+from hub import claims, engine, judgement, records
+from hub.errors import RefusedError, TransientError
+from hub.lifecycle import TRANSITIONS, State
+from hub.model import Effect
+from hub.owner import FileOwner
+from hub.tables import DELIVERIES
+
+AT_ONCE = 2
+"""So many mutants are tried beside each other."""
+
+SIMULATOR = "tests/faults/test_simulator.py"
+SCHEDULES = f"{SIMULATOR}::test_whatever_two_things_go_wrong_it_ends_well"
+INTERLEAVING = "tests/faults/test_interleaving.py"
+
+
+def naive_retry():
+    """Send again whatever went unanswered."""
+    judgement.AFTER_UNCERTAIN = dict.fromkeys(Effect, judgement.AFTER_UNCERTAIN[Effect.SAFE])
+
+
+def no_intent():
+    """Send without having committed the intent; what comes of it is written all the same."""
+    advance = records.advance
+
+    def from_claimed(state, event):
+        return advance(state if (state, event) in TRANSITIONS else State.SENDING, event)
+
+    claims.intend = lambda _connection, batches: [[True] * len(batch) for batch in batches]
+    records.advance = from_claimed
+
+
+def timeout_is_transient():
+    """Take a time-out for a message that was not sent."""
+    http.MEANING[aiohttp.ServerTimeoutError] = (TransientError, "timeout")
+
+
+def no_fence():
+    """Believe that whoever holds a claim is the last to have made it."""
+    intend, record, look = claims.intend, records.record, claims.look
+
+    def fences(connection, deliveries):
+        columns = DELIVERIES.c.id, DELIVERIES.c.fence
+        return dict(connection.execute(select(*columns).where(DELIVERIES.c.id.in_(deliveries))).all())
+
+    def any_intent(connection, batches):
+        now = fences(connection, [intent.delivery for batch in batches for intent in batch])
+        return intend(connection, [[one._replace(fence=now[one.delivery]) for one in batch] for batch in batches])
+
+    def any_outcome(book, connection, outcomes):
+        now = fences(connection, [outcome.claim.id for outcome in outcomes])
+        forged = [one._replace(claim=one.claim._replace(fence=now[one.claim.id])) for one in outcomes]
+        return record(book, connection, forged)
+
+    def any_holder(book, connection, batches):
+        now = fences(connection, [held.id for batch in batches for held in batch])
+        return look(book, connection, [[replace(held, fence=now[held.id]) for held in batch] for batch in batches])
+
+    claims.intend, records.record, claims.look = any_intent, any_outcome, any_holder
+
+
+def lease_only():
+    """Take over whatever has a lease that is over, whether or not its owner lives."""
+    held = claims.held
+
+    async def everybody(self, names):
+        return set(names) - {self.name}
+
+    claims.held = lambda connection, me, now: [one for one in held(connection, me, now) if one.lease_until < now]
+    FileOwner.dead = everybody
+
+
+def frozen_sender():
+    """Send however long ago the intent was committed."""
+    engine.FRESH_FOR = math.inf
+
+
+def new_key():
+    """Give each message and each question a key of its own."""
+    key_of, counted = engine.key_of, itertools.count()
+    engine.key_of = lambda delivery: f"{key_of(delivery)}-{next(counted)}"
+
+
+def absent_once():
+    """Believe the first "absent"."""
+    judge = engine.judge_asking
+
+    def believing(case, answer):
+        return judge(case._replace(claim=case.claim._replace(absences=1)), answer)
+
+    engine.judge_asking = believing
+
+
+def asked_at_once():
+    """Ask before the target must show what it took."""
+    judgement.Case.settled = property(lambda case: case.now)
+
+
+def refusal_is_final():
+    """Take a refusal for the last word, whatever was sent before it."""
+    judge = engine.judge_sending
+
+    def trusting(case, answer):
+        forgets = isinstance(answer, RefusedError)
+        return judge(case._replace(claim=case.claim._replace(ever_uncertain=False)) if forgets else case, answer)
+
+    engine.judge_sending = trusting
+
+
+class Mutant(NamedTuple):
+    """One safeguard taken out, and the tests that must notice."""
+
+    mutate: Callable[[], None]
+    tests: str
+
+
+MUTANTS = {
+    mutant.mutate.__name__: mutant
+    for mutant in (
+        Mutant(naive_retry, f"{SCHEDULES}[lookup]"),
+        Mutant(no_intent, f"{SCHEDULES}[lookup]"),
+        Mutant(timeout_is_transient, f"{SCHEDULES}[once]"),
+        Mutant(no_fence, INTERLEAVING),
+        Mutant(lease_only, INTERLEAVING),
+        Mutant(frozen_sender, INTERLEAVING),
+        Mutant(new_key, f"{SCHEDULES}[idempotent]"),
+        Mutant(absent_once, f"{SCHEDULES}[lookup]"),
+        Mutant(asked_at_once, f"{SCHEDULES}[lookup]"),
+        Mutant(refusal_is_final, f"{SCHEDULES}[lookup]"),
+    )
+}
+
+
+def pytest_addoption(parser):
+    """Let pytest be told which mutant to test."""
+    parser.addoption("--mutant", choices=[*MUTANTS], help="take one safeguard out of the hub")
+
+
+def pytest_configure(config):
+    """Take the safeguard out, before any test is collected; what fails need not be made smaller."""
+    name = config.getoption("--mutant")
+    if name:
+        settings.register_profile("mutant", phases=(Phase.generate,))
+        settings.load_profile("mutant")
+        MUTANTS[name].mutate()
