@@ -11,16 +11,17 @@ SERVERS := $(if $(filter distributed,$(MODE)),servers)
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-.venv/.installed: requirements.txt pyproject.toml
+.venv/.installed: requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 install: .venv/.installed ## create .venv with the locked dependencies
 
-servers: install ## PostgreSQL and RabbitMQ, where apt-get may install them; they are not started
-	@sh tests/servers.sh $$($(BIN)/python -c "from hub.servers import missing; print(*missing())")
+servers: install ## PostgreSQL, RabbitMQ and Prometheus, where apt-get may install them; they are not started
+	@sh tests/servers.sh $$($(BIN)/python -c "from hub.servers import missing; print(*missing())") \
+	  $$(command -v promtool >/dev/null || echo prometheus)
 
 demo: install $(SERVERS) ## a September hour through the whole hub, with sandboxes (ONCE=1 ends by itself)
 	@$(BIN)/hub demo $(if $(ONCE),--once) $(if $(MODE),--mode $(MODE))
@@ -39,7 +40,7 @@ test: check servers ## check, then every test
 	$(BIN)/pytest
 
 bench: install $(SERVERS) ## how fast, beside a plain stack on the same load
-	$(BIN)/hub bench --json
+	$(BIN)/hub bench $(if $(MODE),--mode $(MODE)) --json
 
 clean: ## forget what was built
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

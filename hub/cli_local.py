@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict
@@ -55,7 +56,7 @@ def up(  # noqa: PLR0913  # its options are its parameters
     from hub.processes import log_to_stderr, run
 
     log_to_stderr()
-    settings = _at(read_settings(config), host, port)
+    settings = _at(read_installation(config), host, port)
     raise typer.Exit(run(_up(settings, as_json=as_json, sandboxes=sandboxes, tied=tied)))
 
 
@@ -88,7 +89,7 @@ def api(
     """
     from hub.serve import API
 
-    _serve_part(_at(read_settings(config), host, port), API, tied=tied, as_json=as_json)
+    _serve_part(_at(read_installation(config), host, port), API, tied=tied, as_json=as_json)
 
 
 @local.command(rich_help_panel=START)
@@ -108,7 +109,7 @@ def worker(  # noqa: PLR0913  # its options are its parameters
     from hub.serve import Part
 
     part = Part(takes=False, targets=frozenset(targets.split(",")) if targets else None)
-    _serve_part(_at(read_settings(config), host, port), part, tied=tied, as_json=as_json)
+    _serve_part(_at(read_installation(config), host, port), part, tied=tied, as_json=as_json)
 
 
 def _serve_part(settings: Any, part: Any, *, tied: bool, as_json: bool) -> None:
@@ -195,8 +196,11 @@ def _welcome(url: str, told: Mapping[str, Any]) -> None:
 
 @local.command(rich_help_panel=START)
 def sandboxes(
-    port: Annotated[int, typer.Option(help="Port of the control API; 0 for a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(help="Port of the control API, the sandboxes have those after it; 0 for free ones.")
+    ] = 0,
     *,
+    host: Annotated[str, typer.Option(help="The name or address by which they are reached.")] = "127.0.0.1",
     tied: Tied = False,
     as_json: Json = False,
 ) -> None:
@@ -207,14 +211,14 @@ def sandboxes(
     from hub.processes import log_to_stderr, run
 
     log_to_stderr()
-    run(_sandboxes(port, tied=tied, as_json=as_json))
+    run(_sandboxes(host, port, tied=tied, as_json=as_json))
 
 
-async def _sandboxes(port: int, *, tied: bool, as_json: bool) -> None:
+async def _sandboxes(host: str, port: int, *, tied: bool, as_json: bool) -> None:
     from hub.processes import closed_stdin, signalled
     from hub.sandboxes import open_sandboxes
 
-    async with open_sandboxes(port) as opened:
+    async with open_sandboxes(host, port) as opened:
         if as_json:
             say_json(opened)
         else:
@@ -269,7 +273,7 @@ def probe(name: str, config: Config = None, *, as_json: Json = False) -> None:
     """
     from hub.processes import run
 
-    code = run(_probe(name, read_settings(config)))
+    code = run(_probe(name, read_installation(config)))
     if as_json:
         say_json({"target": name, "up": not code, "code": code})
     else:
@@ -355,3 +359,11 @@ def read_settings(config: Path | None) -> Any:
     from hub.settings import Settings
 
     return Settings.read(config or next((file for file in [Path("hub.yaml")] if file.exists()), None))
+
+
+def read_installation(config: Path | None) -> Any:
+    """Read the settings; sandboxes whose API is at HUB_SANDBOXES stand for the targets that these do not name."""
+    from hub.sandboxes import completed
+
+    settings, control = read_settings(config), os.environ.get("HUB_SANDBOXES")
+    return completed(settings, control) if control else settings

@@ -151,13 +151,21 @@ class Fault(Frozen):
     """Whether the sandbox has the message although it failed to say so."""
 
 
+LOOPBACK: Final = "127.0.0.1"
+
+
 class Sandbox(Protocol):
-    """A target's stand-in: a real server on a loopback port, speaking the real protocol, that can be broken."""
+    """A target's stand-in: a real server, speaking the real protocol, that can be broken.
+
+    It is at `host`, by which others reach it too: a loopback address unless someone says otherwise.
+    """
 
     menu: Mapping[str, Fault]
+    host: str
+    port: int
 
     async def start(self) -> None:
-        """Listen on a free loopback port."""
+        """Listen at `host`, on `port` or, when it is 0, on a free one that is kept."""
         ...
 
     async def stop(self) -> None:

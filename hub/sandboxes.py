@@ -1,4 +1,4 @@
-"""Every connector's sandbox in one process, each on a loopback port of its own, and one small API to break them.
+"""Every connector's sandbox in one process, each on a port of its own, and one small API to break them.
 
 `GET /settings` connector → settings · `GET /menu` connector → fault → what it does · `POST /faults`
 `{connector, fault, times}` · `DELETE /faults/{connector}` · `GET /taken/{connector}` key → count ·
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
+from urllib.request import urlopen
 
 import orjson
 from aiohttp import web
 
-from hub.connector import Sandbox
+from hub.connector import LOOPBACK, Sandbox
 from hub.settings import HOME, FrontEnd, Settings, TargetSettings
 
 MAIL: Final = "courriel"
@@ -28,6 +29,8 @@ FRONT_END: Final = "portail"
 
 TARGET_NAMES: Final[Mapping[str, str]] = {"gru": f"gru_{FRONT_END}"}
 """Connector → the name of its target, where they differ."""
+
+SECONDS_TO_ANSWER: Final = 10
 
 BRISK: Final[Mapping[str, Any]] = {
     "deadline": "2s",
@@ -46,11 +49,13 @@ class Sandboxes:
     running: Mapping[str, Sandbox]
 
     @classmethod
-    def find(cls) -> Sandboxes:
-        """Make the sandbox of every connector that has one."""
+    def find(cls, host: str = LOOPBACK, port: int = 0) -> Sandboxes:
+        """Make the sandbox of every connector that has one, at `host`, on `port` and those after it unless it is 0."""
         names = sorted(file.parent.name for file in HOME.glob("connectors/*/connector.toml"))
         modules = (f"connectors.{name}.sandbox" for name in names)
         found = {module.split(".")[1]: import_module(module).Sandbox() for module in modules if find_spec(module)}
+        for place, sandbox in enumerate(found.values()):
+            sandbox.host, sandbox.port = host, port + place if port else 0
         return cls(found)
 
     async def start(self) -> None:
@@ -111,15 +116,18 @@ class Sandboxes:
 
 
 @asynccontextmanager
-async def open_sandboxes(port: int = 0) -> AsyncIterator[dict[str, Any]]:
-    """Run the sandboxes and their API for the length of a block; gives `{control, settings}`."""
-    sandboxes = Sandboxes.find()
+async def open_sandboxes(host: str = LOOPBACK, port: int = 0) -> AsyncIterator[dict[str, Any]]:
+    """Run the sandboxes and their API for the length of a block; gives `{control, settings}`.
+
+    The API has `port`, the sandboxes those after it; 0 stands for free ones.
+    """
+    sandboxes = Sandboxes.find(host, port + 1 if port else 0)
     runner = web.AppRunner(sandboxes.application(), access_log=None, shutdown_timeout=1)
     try:
         await sandboxes.start()
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        yield {"control": f"http://127.0.0.1:{runner.addresses[0][1]}", "settings": sandboxes.settings()}
+        await web.TCPSite(runner, host, port).start()
+        yield {"control": f"http://{host}:{runner.addresses[0][1]}", "settings": sandboxes.settings()}
     finally:
         await runner.cleanup()
         await sandboxes.stop()
@@ -133,6 +141,17 @@ def aimed_at(settings: Settings, sandboxes: Mapping[str, Mapping[str, Any]]) -> 
     }
     listener = FrontEnd(callback=TARGET_NAMES["gru"])
     return settings.model_copy(update={"targets": targets, "front_ends": {FRONT_END: listener}})
+
+
+def completed(settings: Settings, control: str) -> Settings:
+    """Let the sandboxes that run elsewhere stand for every target and front end that an installation does not name.
+
+    `control`: the URL of their API. Raises OSError when it does not answer.
+    """
+    with urlopen(f"{control}/settings", timeout=SECONDS_TO_ANSWER) as answer:  # noqa: S310  # an operator's URL
+        aimed = aimed_at(settings, orjson.loads(answer.read()))
+    named = {"targets": settings.targets, "front_ends": settings.front_ends}
+    return aimed.model_copy(update={name: {**getattr(aimed, name), **said} for name, said in named.items()})
 
 
 def reply(value: Any) -> web.Response:

@@ -35,6 +35,13 @@ from hub.tables import ATTACHMENTS, ATTEMPTS, DELIVERIES, EVENTS, NOT_DONE, REQU
 STAGE: Final = "stage"
 """The kind of an event that says which stage a request reached."""
 
+CAUSE: Final = ("target", "code", "stage", "state")
+"""What deliveries have in common that stand for the same reason."""
+
+WITHIN_STATE: Final = ("target", "code", "stage")
+SAME: Final[Any] = DELIVERIES.alias("same")
+BEYOND: Final[Any] = DELIVERIES.alias("beyond")
+
 Word = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 Cursor = Annotated[str, Field(pattern=r"^[0-9a-f]{1,14}$", description="Le curseur de la page précédente.")]
 Limit = Annotated[int, Field(ge=1, le=100, description="Nombre de lignes par page.")]
@@ -150,16 +157,6 @@ def deliveries(connection: Connection, caller: Principal, trouble: Trouble) -> S
     return connection.execute(statement.order_by(DELIVERIES.c.id.desc()).limit(trouble.limit + 1)).all()
 
 
-def _newest(caller: Principal, trouble: Trouble, state: State) -> Select[Any]:
-    """Find a page of one state: an index gives them in order, which none does of several states together."""
-    conditions = [*_within([state]), *_of(trouble), *_visible(caller)]
-    if trouble.after:
-        conditions.append(DELIVERIES.c.id < int(trouble.after, 16))
-    found = _joined if _sees_less(caller, trouble) else select
-    statement = found(DELIVERIES.c.id).where(*conditions).order_by(DELIVERIES.c.id.desc())
-    return select(statement.limit(trouble.limit + 1).subquery().c.id)
-
-
 def dossier(connection: Connection, delivery: int) -> Dossier | None:
     """Find a delivery by its id, with everything that is known of it."""
     row = connection.execute(_joined(DELIVERIES, REQUESTS.c.kind, REQUESTS.c.site).where(DELIVERIES.c.id == delivery))
@@ -185,10 +182,24 @@ def causes(connection: Connection, caller: Principal, trouble: Trouble) -> Seque
     return sorted(found, key=lambda row: (-row.deliveries, *row[: len(CAUSE)]))
 
 
-CAUSE: Final = ("target", "code", "stage", "state")
-WITHIN_STATE: Final = ("target", "code", "stage")
-SAME: Final[Any] = DELIVERIES.alias("same")
-BEYOND: Final[Any] = DELIVERIES.alias("beyond")
+def alive(connection: Connection, questions: Sequence[None]) -> list[bool]:
+    """Say that the database answers; run by the writer, it also says that the writer works."""
+    connection.execute(select(REQUESTS.c.number).limit(1)).all()
+    return [True] * len(questions)
+
+
+def _joined(*columns: Any) -> Select[Any]:
+    return select(*columns).select_from(DELIVERIES.join(REQUESTS, REQUESTS.c.number == DELIVERIES.c.request))
+
+
+def _newest(caller: Principal, trouble: Trouble, state: State) -> Select[Any]:
+    """Find a page of one state: an index gives them in order, which none does of several states together."""
+    conditions = [*_within([state]), *_of(trouble), *_visible(caller)]
+    if trouble.after:
+        conditions.append(DELIVERIES.c.id < int(trouble.after, 16))
+    found = _joined if _sees_less(caller, trouble) else select
+    statement = found(DELIVERIES.c.id).where(*conditions).order_by(DELIVERIES.c.id.desc())
+    return select(statement.limit(trouble.limit + 1).subquery().c.id)
 
 
 def _counted_together(caller: Principal, trouble: Trouble) -> Select[Any]:
@@ -222,16 +233,6 @@ def _leap(state: State) -> CTE:
     further = text(f"beyond.{among(TROUBLED)}"), BEYOND.c.state == state, tuple_(*beyond) > tuple_(*order)
     following = select(BEYOND.c.id).where(*further).order_by(*beyond).limit(1)
     return leap.union_all(select(following.scalar_subquery()).where(DELIVERIES.c.id == leap.c.id))
-
-
-def alive(connection: Connection, questions: Sequence[None]) -> list[bool]:
-    """Say that the database answers; run by the writer, it also says that the writer works."""
-    connection.execute(select(REQUESTS.c.number).limit(1)).all()
-    return [True] * len(questions)
-
-
-def _joined(*columns: Any) -> Select[Any]:
-    return select(*columns).select_from(DELIVERIES.join(REQUESTS, REQUESTS.c.number == DELIVERIES.c.request))
 
 
 def _events(number: int) -> Select[Any]:

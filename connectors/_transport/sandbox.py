@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from hub.connector import Fault
+from hub.connector import LOOPBACK, Fault
 from hub.model import Verdict
 
 LARGEST_REQUEST: Final = 64 * 1024 * 1024
@@ -47,7 +47,7 @@ class HttpSandbox:
 
     def __init__(self) -> None:
         self.latency = 0.0
-        self._port = 0
+        self.host, self.port = LOOPBACK, 0
         self._fault, self._times = "", 0
         self._taken: Counter[str] = Counter()
         self._stopping = asyncio.Event()
@@ -56,18 +56,18 @@ class HttpSandbox:
     @property
     def url(self) -> str:
         """Where it listens, without a slash at the end."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self.host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen on a free loopback port, or on the same as before."""
+        """Listen at `host`, on `port` or, when it is 0, on a free one that is kept."""
         self._stopping.clear()
         application = web.Application(client_max_size=LARGEST_REQUEST)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
+        site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
         await site.start()
-        self._port = self._runner.addresses[0][1]
+        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Let go of the port; answers still held back are given up."""

@@ -17,7 +17,7 @@ from weakref import WeakSet
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from connectors.courriel.wire import read_key
-from hub.connector import Fault
+from hub.connector import LOOPBACK, Fault
 from hub.model import Verdict
 
 LOGIN: Final = LoginPassword(b"hub", b"bac-a-sable")
@@ -104,19 +104,19 @@ class Sandbox:
         self.mailbox: list[Received] = []
         self.suppressed: Counter[str] = Counter()
         self._known: set[str] = set()
-        self._port = 0
+        self.host, self.port = LOOPBACK, 0
         self._fault, self._times = "", 0
         self._stopping = asyncio.Event()
         self._open: WeakSet[Line] = WeakSet()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen on a free loopback port, or on the same as before."""
+        """Listen at `host`, on `port` or, when it is 0, on a free one that is kept."""
         self._stopping.clear()
         logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's, which tells addresses
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._greet, "127.0.0.1", self._port, reuse_address=True)
-        self._port = self._server.sockets[0].getsockname()[1]
+        self._server = await loop.create_server(self._greet, self.host, self.port, reuse_address=True)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Let go of the port and of every line."""
@@ -130,8 +130,8 @@ class Sandbox:
     def settings(self) -> dict[str, Any]:
         """Say how a connector reaches this sandbox."""
         return {
-            "host": "127.0.0.1",
-            "port": self._port,
+            "host": self.host,
+            "port": self.port,
             "tls": "none",
             "username": LOGIN.login.decode(),
             "password": LOGIN.password.decode(),

@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hub.settings import HOME
+from hub.throwaway import free_port
 
 PATIENCE = 20.0
 
@@ -82,12 +83,24 @@ def terminal(tmp_path_factory):
 
 
 def test_the_readme_runs_as_it_stands(document, terminal):
-    make, up, first, look = [block.text for block in document("README.md").blocks("sh")]
+    make, up, first, look, _several = [block.text for block in document("README.md").blocks("sh")]
     assert set(re.findall(r"^make \w+", make + up, re.MULTILINE)) == {"make demo", "make test", "make up"}
     printed = terminal.run(first.replace("curl -sS", "curl -sS -i") + look)
     assert printed.startswith("HTTP/1.1 202")
     assert printed.count("100 000 000") >= 3  # told, listed, shown
     assert "Demande d'acte de naissance" in printed
+
+
+def test_several_processes_start_as_the_readme_says(document, terminal, postgres_url, rabbitmq_server):
+    *_, several = [block.text for block in document("README.md").blocks("sh")]
+    port = free_port()
+    watched = several.replace("8080", str(port)).replace(" &", " --tied < wait 3>&- &")
+    ready = f"until curl -fs http://127.0.0.1:{port}/health/ready; do sleep 0.1; done"
+    script = f"mkfifo wait; exec 3<>wait\n{watched}\n{ready}; exec 3>&-; wait"
+    env = {"HUB_DATABASE_URL": postgres_url, "HUB_BROKER_URL": rabbitmq_server.url}
+    printed = terminal.run("".join(f"export {name}={url}\n" for name, url in env.items()) + script)
+    assert '{"status":"ready"}' in printed
+    assert "worker " in printed
 
 
 def test_every_metric_is_explained_with_its_labels(document, terminal):

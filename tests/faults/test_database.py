@@ -49,6 +49,7 @@ async def test_a_database_that_is_down_accepts_nothing_and_is_found_again(new_to
     door = await town.serve(mode)
     async with httpx.AsyncClient() as client:
         await town.submit(client, lambda: door.url, "before")
+        assert "hub_ledger_up 1.0" in (await client.get(f"{door.url}/metrics")).text
         await server.kill()
         try:
             answer = await town.post(client, door.url, "during")
@@ -59,6 +60,7 @@ async def test_a_database_that_is_down_accepts_nothing_and_is_found_again(new_to
             await server.start()
         await town.submit(client, lambda: door.url, "during")
         assert await is_ready(client, door)
+        assert "hub_ledger_up 1.0" in (await client.get(f"{door.url}/metrics")).text
     await town.settle()
     assert town.check() == {("idempotent", "done"): 2}
 

@@ -7,12 +7,13 @@ printed as the calls that led there, which can be run as they stand. The same ex
 import asyncio
 from collections import defaultdict, deque
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from hub.acts import Cancel, Correct, Finalize, Retry, Verify
 from hub.errors import ConflictError
@@ -26,39 +27,63 @@ AT_REST = FINAL | {State.PARKED}
 LONGEST = timedelta(hours=6).total_seconds()
 EXAMPLES, STEPS = 250, 30
 
+ACTS = {
+    "retry": lambda number: Retry(number * ROOM + 1),
+    "retry surely": lambda number: Retry(number * ROOM + 1, sure=True),
+    "verify": lambda number: Verify(number * ROOM + 1),
+    "correct": lambda number: Correct(number, {"objet": "corrigé"}),
+    "cancel": Cancel,
+    "finalize": lambda number: Finalize(number * ROOM + 1, "fait au guichet", "G-1"),
+}
 EFFECTS = st.sampled_from([Effect.LOOKUP, Effect.ONCE, Effect.IDEMPOTENT])
 WORKERS = st.sampled_from([0, 1])
 POINTS = st.sampled_from([point for point in Point if point is not Point.SWEEPING])
 
 
+@dataclass(frozen=True)
+class Stop:
+    """Where a worker is to stop: there alone, or wholly, as a frozen process; and whether it loses its lock by that."""
+
+    point: Point
+    wholly: bool
+    cut: bool
+
+
+STOPS = st.builds(Stop, POINTS, st.booleans(), st.booleans())
+
+
 class Worker:
-    """A process on a line of its own to the ledger: `holds` are where it stops, `cut` says that its lock was lost."""
+    """A process on a line of its own to the ledger; `cut` says that its lock was lost although it lives."""
 
     def __init__(self, town):
-        self.holds, self._held = set(), []
-        self.cut = False
-        self.fails = deque()
+        self.stop, self.fails = None, deque()
+        self.cut = self._frozen = False
+        self._held = []
         self._ledger = town.open_ledger()
         self.process = Process(town, self._ledger, self._pause, lambda _: self.fails.popleft() if self.fails else WELL)
 
     async def _pause(self, point):
-        if point in self.holds and not (self.cut and point is Point.HALF_WRITTEN):
-            going_on = asyncio.get_running_loop().create_future()
-            self._held.append((point, going_on))
-            await going_on
+        here = self.stop is not None and self.stop.point is point
+        # Between its last look at a clock and the first byte, only its lock keeps a process from being replaced.
+        if (here or self._frozen) and not (self.cut and point is Point.HALF_WRITTEN):
+            if here:
+                self._come_to(self.stop)
+            self._held.append(asyncio.get_running_loop().create_future())
+            await self._held[-1]
 
-    def let_go(self):
-        """Go on, and hold nowhere any more."""
-        self.holds.clear()
-        for _, going_on in self._held:
-            if not going_on.done():
-                going_on.set_result(None)
-
-    def lose_lock(self):
-        """Count as dead from now on, unless it is about to write: no clock is looked at between that and the write."""
-        if not any(point is Point.HALF_WRITTEN and not going_on.done() for point, going_on in self._held):
+    def _come_to(self, stop):
+        self._frozen = stop.wholly
+        if stop.cut and stop.point is not Point.HALF_WRITTEN:
             self.cut = True
             self.process.owner.close()
+
+    def let_go(self):
+        """Go on, and stop nowhere any more."""
+        self.stop, self._frozen = None, False
+        for held in self._held:
+            if not held.done():
+                held.set_result(None)
+        self._held = []
 
     async def end(self):
         """Die."""
@@ -100,14 +125,19 @@ class Interleaving(RuleBasedStateMachine):
         effect=EFFECTS,
         sends=st.lists(st.sampled_from(list(SENDING)), max_size=2),
         ask=st.sampled_from([WELL, *WRONG_ASKS]),
+        worker=WORKERS,
+        stop=st.none() | STOPS,
     )
-    def submit(self, effect, sends, ask):
-        """Accept a request, about which two messages and a question may go wrong."""
+    def submit(self, effect, sends, ask, worker, stop):
+        """Accept a request, about which two messages and a question may go wrong, and hint it to a worker."""
         number = self._do(self.town.submit(effect))
         self._sends[number].extend(name for name in sends if name == WELL or name in wrong_sends(effect))
         self._asks[number].append(ask)
         if effect is Effect.ONCE or {"refused", "different"} & set(sends):
             self._accounted.add(number)
+        if stop:
+            self.workers[worker].stop = stop
+        self.hint(worker, number)
         return number
 
     @rule(worker=WORKERS, request=requests)
@@ -116,20 +146,15 @@ class Interleaving(RuleBasedStateMachine):
         self.workers[worker].process.engine.hint("cible", [request * ROOM + 1])
         self.wait(1)
 
-    @rule(seconds=st.sampled_from([1, 15, 60]))
+    @rule(seconds=st.sampled_from([1, 15, 60, 240]))
     def wait(self, seconds):
         """Let time pass."""
         self._do(asyncio.sleep(seconds))
 
-    @rule(worker=WORKERS, point=POINTS)
-    def hold(self, worker, point):
-        """Stop a worker when it comes here."""
-        self.workers[worker].holds.add(point)
-
-    @rule(worker=WORKERS)
-    def freeze(self, worker):
-        """Stop a worker wherever it comes."""
-        self.workers[worker].holds.update(Point)
+    @rule(worker=WORKERS, stop=STOPS)
+    def stop(self, worker, stop):
+        """Stop a worker the next time it comes to a point."""
+        self.workers[worker].stop = stop
 
     @rule(worker=WORKERS)
     def let_go(self, worker):
@@ -143,11 +168,6 @@ class Interleaving(RuleBasedStateMachine):
         self.workers[worker].fails.append(becomes)
 
     @rule(worker=WORKERS)
-    def lose_lock(self, worker):
-        """Let a worker that lives count as dead."""
-        self.workers[worker].lose_lock()
-
-    @rule(worker=WORKERS)
     def die(self, worker):
         """Kill a worker, and start another in its place."""
         self._do(self._replace(worker))
@@ -156,42 +176,17 @@ class Interleaving(RuleBasedStateMachine):
         await self.workers[worker].end()
         self.workers[worker] = Worker(self.town)
 
-    @rule(request=requests)
-    def retry(self, request):
-        """Try again, not knowing."""
-        self._act(Retry(request * ROOM + 1))
-
-    @rule(request=requests)
-    def retry_surely(self, request):
-        """Try again, having looked: the target has nothing."""
-        if not self.town.target.taken[request] and self._act(Retry(request * ROOM + 1, sure=True)):
-            self.town.target.doubts.discard(request)
-
-    @rule(request=requests)
-    def verify(self, request):
-        """Have the target asked: what it does not have is left to a person."""
-        if self._act(Verify(request * ROOM + 1)):
-            self._accounted.add(request)
-
-    @rule(request=requests)
-    def correct(self, request):
-        """Change what is sent: what the target has may differ from then on."""
-        if self._act(Correct(request, {"objet": "corrigé"})):
-            self._accounted.add(request)
-
-    @rule(request=requests)
-    def cancel(self, request):
-        """Cancel what no target has."""
-        self._act(Cancel(request))
-
-    @rule(request=requests)
-    def finalize(self, request):
-        """Close by hand."""
-        self._act(Finalize(request * ROOM + 1, "fait au guichet", "G-1"))
-
-    def _act(self, act):
+    @rule(request=requests, name=st.sampled_from(list(ACTS)))
+    def act(self, request, name):
+        """Let a person act, if it may be done; who is sure has looked, and the target has nothing."""
+        if name == "retry surely" and self.town.target.taken[request]:
+            return
         with suppress(ConflictError):
-            return self._do(self.town.ledger.act(act))
+            self._do(self.town.ledger.act(ACTS[name](request)))
+            if name == "retry surely":
+                self.town.target.doubts.discard(request)
+            if name in ("verify", "correct"):
+                self._accounted.add(request)
 
     @invariant()
     def nothing_is_doubled(self):

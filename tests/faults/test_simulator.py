@@ -139,7 +139,7 @@ def wrong_with(town, number, effect, script):
         yield f"it is left {delivery.state}"
     if taken > 1:
         yield f"it was taken {taken} times"
-    if delivery.state == State.DELIVERED and taken != 1 and effect is not Effect.SAFE:
+    if delivery.state == State.DELIVERED and not taken and effect is not Effect.SAFE:
         yield "it counts as delivered and was not taken"
     if delivery.state == State.PARKED and taken and not delivery.ever_uncertain:
         yield f"it counts as not taken ({delivery.code}) and was"

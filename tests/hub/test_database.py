@@ -66,20 +66,9 @@ def test_a_state_nobody_knows_is_refused_by_the_database(database):
         connection.execute(Delivery.__table__.insert(), {**blank, "id": 1, "state": "lost"})
 
 
-TROUBLED = """
-SELECT number FROM request WHERE status = 'parked' AND status IN ('parked', 'uncertain', 'waiting') ORDER BY number DESC
-"""
-DUE = """
-SELECT id FROM delivery WHERE target = 'x' AND state IN ('queued', 'uncertain', 'waiting')
-AND next_at <= 1 ORDER BY next_at, id
-"""
-
-
 @pytest.mark.parametrize(
     ("sql", "index"),
     [
-        (DUE, "delivery_due"),
-        (TROUBLED, "request_troubled"),
         (
             "SELECT count(*) FROM delivery WHERE target = 'x' AND state IN ('asking', 'claimed', 'sending')",
             "delivery_held",
