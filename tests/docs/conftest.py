@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"(?:^|\$\(|\| xargs -n 1 )(?:\.venv/bin/)?hub ([^\n|)>]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|\$\(|\| xargs -n 1 )(?:\.venv/bin/)?hub ([^\n|)>&]*)", re.MULTILINE)
 INLINE = re.compile(r"`(?:\.venv/bin/)?hub ([a-z][^`]*)`")
 LINK = re.compile(r"\]\(([^)]+)\)")
 
