@@ -1,5 +1,7 @@
 """Statements of the hot path: compiled once for each database, then run by their text.
 
+On PostgreSQL many rows, or a list, are one text whatever their number: the server prepares it once.
+
 SQLAlchemy spends 40 to 90 µs on a statement each time, SQLite 3 to 10; every request needs sixteen. The
 statements stay SQLAlchemy's, and so do connections, transactions and errors.
 """
@@ -20,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 
 LISTED: Final = "listed"
 LENGTH: Final = re.compile(r"\(\d+\)")
-"""A type's length, left out where a value is cast: a cast cuts what is too long, a column refuses it."""
+"""A type's length."""
 
 EACH: Final = -1
 """The length of a list for a statement that is run for each row of values."""
@@ -42,6 +44,12 @@ class Text:
         if self.constants:
             values = {**self.constants, **values}
         return tuple([values[name] for name in self.names]) if self.positional else values
+
+    def listing(self, among: Collection[Any]) -> Mapping[str, Any]:
+        """Put a list's values in the form the statement names them: one by one, or as one array."""
+        if self.positional:
+            return {f"{LISTED}_{index}": value for index, value in enumerate(among)}
+        return {LISTED: list(among)}
 
 
 class Prepared:
@@ -72,8 +80,8 @@ class Prepared:
 
     def rows(self, connection: Connection, values: Mapping[str, Any], among: Collection[Any] = ()) -> list[Any]:
         """Run once, perhaps with a list for `IN`, and give every row."""
-        named = {f"{LISTED}_{index}": value for index, value in enumerate(among)}
-        return self._fetch(connection, self._text(connection.dialect, len(among)), {**values, **named})
+        text = self._text(connection.dialect, len(among))
+        return self._fetch(connection, text, {**values, **text.listing(among)})
 
     def among(self, connection: Connection, values: Collection[Any]) -> list[Any]:
         """Run once with a list for `IN` and nothing else, and give every row."""
@@ -95,21 +103,28 @@ class Prepared:
     def _compile(self, dialect: Dialect, length: int) -> Text:
         compiled: Any = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # Executable has no base
         constants = {name: value for name, value in compiled.params.items() if value is not None}
-        items = [f"{LISTED}_{index}" for index in range(length)]
-        marks = ["?" if compiled.positional else f"%({name})s" for name in items]
-        sql = compiled.string.replace(EXPANDING, ", ".join(marks))
         if compiled.positional:
+            items = [f"{LISTED}_{index}" for index in range(length)]
+            sql = compiled.string.replace(f"({EXPANDING})", f"({', '.join('?' * length)})")
             return Text(sql, list(_expanded(compiled.positiontup, items)), constants, positional=True)
-        if length != EACH:
-            return Text(sql, (), constants, positional=False)
-        binds = {name: bind.type for bind, name in compiled.bind_names.items() if name not in constants}
-        arrays = {name: LENGTH.sub("", kind.compile(dialect)) for name, kind in binds.items()}
-        return Text(_over_arrays(sql, arrays), list(arrays), constants, positional=False)
+        kinds = {name: bind.type for bind, name in compiled.bind_names.items() if name not in constants}
+        if length == EACH:
+            arrays = {name: _array(kind, dialect) for name, kind in kinds.items()}
+            return Text(_over_arrays(compiled.string, arrays), list(arrays), constants, positional=False)
+        sql = compiled.string
+        if LISTED in kinds:
+            sql = sql.replace(f"IN ({EXPANDING})", f"= ANY (%({LISTED})s::{_array(kinds[LISTED], dialect)})")
+        return Text(sql, (), constants, positional=False)
+
+
+def _array(kind: Any, dialect: Dialect) -> str:
+    """Name the type of an array, of no given length: a cast cuts what is too long, where a column refuses it."""
+    return LENGTH.sub("", kind.compile(dialect)) + "[]"
 
 
 def _over_arrays(sql: str, arrays: Mapping[str, str]) -> str:
     """Write an INSERT or an UPDATE of one row as one of many (PostgreSQL): each value is its row's of an array."""
-    given = ", ".join(f"%({name})s::{kind}[]" for name, kind in arrays.items())
+    given = ", ".join(f"%({name})s::{kind}" for name, kind in arrays.items())
     source = f"FROM unnest({given}) AS batch({', '.join(arrays)})"
     told = re.sub(
         r"%\((\w+)\)s(::[A-Z]+(\(\d+\))?)?",
@@ -146,7 +161,7 @@ def upsert(table: Table) -> Any:
 def insertion(table: Table) -> Any:
     """Write an INSERT of every column but one the database numbers itself."""
     numbered = table.autoincrement_column
-    values = {one.name: bindparam(one.name) for one in table.columns if one is not numbered}
+    values: dict[str, Any] = {one.name: bindparam(one.name) for one in table.columns if one is not numbered}
     return table.insert().inline().values(values)
 
 

@@ -64,7 +64,7 @@ async def test_a_databases_clock_set_back_loses_nothing_and_lets_nobody_in_too_e
     town.engine.dispose()
     town.target.latency = 0.2
     door, *_ = await asyncio.gather(town.start(*mode.door), *(town.start(*mode.engine) for _ in range(2)))
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient() as client, asyncio.timeout(60):
         first = await town.submit(client, lambda: door.url, "first")
         await submit_many(town, client, door, "before")
         town.change("UPDATE settable.off SET seconds = :back", back=-BACK)
