@@ -208,7 +208,7 @@ MEANINGS: Final[Mapping[type[Exception], Callable[[], Problem]]] = {
         headers=AGAIN,
     ),
     SQLAlchemyError: lambda: Problem(
-        ProblemType.UNAVAILABLE, "Rien n'a été enregistré ; répétez l'appel, avec la même clé.", headers=AGAIN
+        ProblemType.UNAVAILABLE, "Rien n'est confirmé ; répétez l'appel, avec la même clé.", headers=AGAIN
     ),
 }
 """What the core raises, the nearest class first, and what the door makes of it."""

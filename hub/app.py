@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.routing import BaseRoute
@@ -202,9 +203,16 @@ def _herald(settings: Settings, closing: AsyncExitStack) -> Herald:
 
 def _broker(settings: Settings) -> str:
     """Give the broker's address; raises ConfigurationError when there is none."""
-    if settings.broker is None:
-        raise ConfigurationError("HUB_BROKER_URL", "the broker's address, amqp://USER:PASSWORD@HOST/VHOST")
-    return settings.broker
+    try:
+        parts = urlsplit(settings.broker or "")
+        if parts.scheme in {"amqp", "amqps"} and parts.hostname and parts.port != 0:
+            return str(settings.broker)
+    except ValueError:  # its text shows part of a password
+        pass
+    wanted = (
+        "the broker's address, amqp://USER:PASSWORD@HOST/VHOST, with % before two digits for what a URL cannot hold"
+    )
+    raise ConfigurationError("HUB_BROKER_URL", wanted)
 
 
 async def _close_connectors(live: Mapping[str, LiveTarget]) -> None:

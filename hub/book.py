@@ -44,7 +44,7 @@ class Book:
         """Say whether a definition can still be compiled."""
         try:
             self.definition(connection, version)
-        except ConfigurationError:
+        except (ConfigurationError, LookupError, TypeError, ValueError):  # damaged, or another version's
             return False
         return True
 

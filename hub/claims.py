@@ -69,6 +69,8 @@ class Held:
     """A delivery in somebody's hands."""
 
     id: int
+    target: str
+    state: str
     owner: str
     lease_until: int
     fence: int
@@ -194,7 +196,7 @@ TARGET: Final = Prepared(
 def held(connection: Connection, me: str, now: int) -> list[Held]:
     """List the deliveries in hands that may be gone: another owner's, or with a lease that is over."""
     columns = DELIVERIES.c
-    statement = select(columns.id, columns.owner, columns.lease_until, columns.fence).where(
+    statement = select(*(columns[name] for name in Held.__dataclass_fields__)).where(
         text(among(HELD)), or_(columns.owner != me, columns.lease_until < now)
     )
     return [Held(*row) for row in connection.execute(statement)]

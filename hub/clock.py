@@ -22,6 +22,9 @@ Clock = Callable[[], Instant]
 JUMP: Final = 2000
 """Milliseconds beyond which two readings that differ are a clock that was set, not one that drifts."""
 
+FRESH: Final = 500
+"""Milliseconds a reading may take to arrive."""
+
 EVERY: Final = 1.0
 """Seconds between two readings."""
 
@@ -71,6 +74,8 @@ async def keep_time(clock: SteadyClock, read: Callable[[], Awaitable[Instant]]) 
     while True:
         await asyncio.sleep(EVERY)
         try:
-            clock.follow(await read())
+            asked, reading = elapsed(), await read()
+            if elapsed() - asked < FRESH:  # one that was long on its way tells a time gone by
+                clock.follow(reading)
         except SQLAlchemyError as error:
             log.warning("the ledger's clock cannot be read", error=type(error).__name__)

@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hub.errors import ConfigurationError
@@ -72,6 +72,12 @@ SNAPSHOT: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
 )
 """How a connection reads: everything as of one moment, and holding nobody up."""
 
+LIVE: Final = "READ COMMITTED"
+"""How a connection writes, whatever its server's default: each statement sees what others have committed by then.
+
+With one snapshot a transaction, two who settle deliveries of one request would each miss what the other did.
+"""
+
 OLDEST_SERVER: Final = 130_000
 
 MIGRATING: Final = 4_828_114_203_551_774
@@ -87,8 +93,12 @@ def open_database(url: str) -> Engine:
     """Open the ledger; raises ConfigurationError when its commits would not be durable."""
     place = _place(url)
     engine = OPENING[place.get_backend_name()](place)
-    with engine.connect() as connection:
-        _check(connection, CHECKS[engine.dialect.name])
+    try:
+        with engine.connect() as connection:
+            _check(connection, CHECKS[engine.dialect.name])
+    except OperationalError as error:
+        said = str(error.orig).strip().splitlines()[0]
+        raise ConfigurationError(_shown(place), f"a database that can be opened: {said}") from None
     return engine
 
 
@@ -102,6 +112,7 @@ def beside_the_loop(engine: Engine) -> AsyncEngine:
         max_overflow=15,
         pool_timeout=10,
         pool_pre_ping=True,
+        isolation_level=LIVE,
     )
 
 
@@ -161,7 +172,7 @@ def _place(url: str) -> URL:
     """Read a database's address; raises ConfigurationError without its password."""
     try:
         place = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # its text shows part of a password
         place = None
     if place is None or place.get_backend_name() not in OPENING:
         shown = _shown(place) if place else "the database"
@@ -170,7 +181,8 @@ def _place(url: str) -> URL:
 
 
 def _shown(url: URL) -> str:
-    return url.render_as_string(hide_password=True)
+    """Name a database without who enters it, nor how."""
+    return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
 
 
 def _open_file(place: URL) -> Engine:
@@ -185,7 +197,13 @@ def _open_file(place: URL) -> Engine:
 
 def _open_server(place: URL) -> Engine:
     return create_engine(
-        place, hide_parameters=True, connect_args=dict(REACH), pool_size=3, max_overflow=2, pool_timeout=10
+        place,
+        hide_parameters=True,
+        connect_args=dict(REACH),
+        pool_size=3,
+        max_overflow=2,
+        pool_timeout=10,
+        isolation_level=LIVE,
     )
 
 

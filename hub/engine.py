@@ -53,6 +53,9 @@ STUBBORNLY: Final = AsyncRetrying(
 )
 """How an outcome is written down while the disk is full: what it cannot write, the lease turns into a question."""
 
+NOBODYS: Final = milliseconds(timedelta(minutes=10))
+"""How long past its lease a dead owner's delivery waits for a worker that knows its target, before any settles it."""
+
 LEDGER: Final = "ledger"
 """The code of what was not sent because the ledger failed."""
 
@@ -99,7 +102,7 @@ class Engine:
         self._more: set[str] = set()
         self._woken = asyncio.Event()
         self._in_hand: set[int] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._calls: dict[asyncio.Task[None], Deadline] = {}
         self._late: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -151,8 +154,11 @@ class Engine:
         await self._woken.wait()
         self._woken.clear()
         hot, self._hot = self._hot, {}
+        turn = asyncio.gather(*(self._take(self._live[name], these) for name, these in hot.items()))
+        self._tasks.add(turn)  # whoever stops waits for what is being claimed
+        turn.add_done_callback(self._tasks.discard)
         try:
-            await asyncio.gather(*(self._take(self._live[name], these) for name, these in hot.items()))
+            await turn
         except SQLAlchemyError:
             self.wake(hot)
             raise
@@ -345,6 +351,7 @@ class Engine:
         held = await self._ledger.read(claims.held, self._owner.name, now)
         dead = await self._owner.dead({one.owner for one in held})
         gone = [one for one in held if one.owner in dead or self._is_forgotten(one, now)]
+        gone = [one for one in gone if one.target in self._live or one.lease_until + NOBODYS < now]
         if gone:
             for claim in await self._ledger.write(self._look, gone):
                 await self._take_back(claim)
@@ -359,8 +366,16 @@ class Engine:
         self._late = late
 
     def _is_forgotten(self, held: claims.Held, now: int) -> bool:
-        """Say whether a claim is ours and nobody works on it."""
-        return held.owner == self._owner.name and held.lease_until < now and held.id not in self._in_hand
+        """Say whether a claim has outlived its lease and may be undone although its owner lives.
+
+        Ours may if nobody works on it. Another's may before its intent, which the fence then forbids, and while it
+        only asks; of what it sends, nothing is known as long as it lives.
+        """
+        if held.lease_until >= now:
+            return False
+        if held.owner == self._owner.name:
+            return held.id not in self._in_hand
+        return held.state != State.SENDING
 
     async def _take_back(self, claim: Claim) -> None:
         """Put a dead owner's delivery where it belongs: never back in the queue once its intent was committed."""

@@ -17,7 +17,6 @@ from celery import Celery
 from celery.worker import state
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
-from kombu.exceptions import OperationalError
 from kombu.messaging import Producer
 
 TASK: Final = "hub.hint"
@@ -84,7 +83,10 @@ Hear = Callable[[str, list[int]], None]
 
 
 def queue_of(target: str) -> Queue:
-    """Give a target's queue: replicated, bounded, and dropping its oldest hints rather than refusing new ones."""
+    """Give a target's queue: replicated, bounded, and dropping its oldest hints rather than refusing new ones.
+
+    A broker refuses a queue it knows with other arguments: whoever changes them gives the queues another name.
+    """
     arguments = {
         "x-queue-type": "quorum",
         "x-delivery-limit": 20,
@@ -139,7 +141,7 @@ class Herald:
             try:
                 with self._app.connection_for_write() as connection:
                     self._serve(connection)
-            except (OperationalError, OSError, *self._app.connection().recoverable_connection_errors) as error:
+            except Exception as error:  # noqa: BLE001  # whatever a broker answers, it is tried again
                 log.warning("hints cannot be published: the sweep finds what is due", error=type(error).__name__)
                 with self._woken:
                     self._woken.wait_for(lambda: self._closing, PAUSE)
@@ -147,7 +149,7 @@ class Herald:
     def _serve(self, connection: Connection) -> None:
         """Publish whatever comes, until closed; raises what the broker's client raises."""
         producer = Producer(connection.channel(), auto_declare=False)
-        for queue in self._queues.values():
+        for queue in (DEAD_LETTERS, *self._queues.values()):
             queue(producer.channel).declare()
         while due := self._next():
             for target, deliveries in due.items():

@@ -81,9 +81,9 @@ NOW: Final = Prepared(
     .with_for_update()
 )
 NEW_ATTEMPTS: Final = Prepared(insertion(ATTEMPTS))
-_HEALTH: Final = select(
-    TARGETS.c.name, TARGETS.c.breaker, TARGETS.c.fails, TARGETS.c.last_success_at
-).where(listed(TARGETS.c.name))
+_HEALTH: Final = select(TARGETS.c.name, TARGETS.c.breaker, TARGETS.c.fails, TARGETS.c.last_success_at).where(
+    listed(TARGETS.c.name)
+)
 HEALTH: Final = Prepared(_HEALTH)
 LOCKED_HEALTH: Final = Prepared(_HEALTH.order_by(TARGETS.c.name).with_for_update())
 

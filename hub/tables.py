@@ -33,7 +33,6 @@ from hub.model import Status
 
 READY: Final = (State.QUEUED, State.WAITING, State.UNCERTAIN)
 TROUBLED: Final = (State.PARKED, State.UNCERTAIN, State.ASKING, State.WAITING)
-NOT_DONE: Final = tuple(status for status in Status if status is not Status.DONE)
 WIDE: Final = BigInteger().with_variant(Integer, "sqlite")
 """A primary key: in SQLite the row's own address, in PostgreSQL eight bytes."""
 
@@ -71,11 +70,6 @@ def among(states: Collection[State]) -> str:
     return f"state IN ({', '.join(repr(str(state)) for state in sorted(states))})"
 
 
-def standing(statuses: Collection[Status]) -> str:
-    """Write a condition on a request's status, for partial indexes."""
-    return f"status IN ({', '.join(repr(str(status)) for status in sorted(statuses))})"
-
-
 def partial_index(name: str, condition: str, *columns: str) -> Index:
     """Make an index over the rows `condition` holds for; a query uses it by writing it word for word."""
     return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
@@ -92,7 +86,7 @@ class Request(SQLModel, table=True):
         Index("request_kind_status", "kind", "status"),
         Index("request_kind", "kind", "number"),
         Index("request_front_end", "front_end", "number"),
-        partial_index("request_standing", standing(NOT_DONE), "status", "number"),
+        Index("request_standing", "status", "number"),
         partial_index("request_external", "external_reference IS NOT NULL", "external_reference"),
         Index("request_name", "name_index"),
         Index("request_email", "email_index"),

@@ -103,25 +103,51 @@ class ServerTransactions:
 
     async def _open(self) -> AsyncConnection:
         """Connect, and hold the process's lock before anything is written in its name."""
+        self._connection = connection = await _connected(self._engine)
         try:
-            connection = await self._engine.connect()
             with _answering(connection):
                 async with connection.begin():
                     await connection.execute(HOLD, {"owner": self._owner})
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except SQLAlchemyError as error:
+            await self.close()
             raise unavailable(error) from error
-        self._connection = connection
         return connection
 
 
 async def read_beside(engine: AsyncEngine, work: Work[Result]) -> Result:
     """Run a query on a connection of its own while the loop goes on; raises UnavailableError."""
+    connection = await _connected(engine)
     try:
-        async with engine.connect() as connection:
-            with _answering(connection):
-                return await connection.run_sync(work)
-    except (DBAPIError, OSError, TimeoutError) as error:
+        with _answering(connection):
+            return await connection.run_sync(work)
+    except DBAPIError as error:
         raise unavailable(error) from error
+    finally:
+        await connection.close()
+
+
+async def _connected(engine: AsyncEngine) -> AsyncConnection:
+    """Take a connection that answers; one that falls silent as it is tried is left behind. Raises UnavailableError."""
+    opening = asyncio.ensure_future(engine.connect().start())
+    try:
+        await asyncio.wait({opening}, timeout=PATIENCE)
+    finally:
+        if not opening.done():
+            opening.cancel()
+            opening.add_done_callback(_let_go)
+    if not opening.done():
+        raise unavailable(TimeoutError())
+    try:
+        return opening.result()
+    except (SQLAlchemyError, OSError) as error:
+        raise unavailable(error) from error
+
+
+def _let_go(opening: asyncio.Future[AsyncConnection]) -> None:
+    """Close a connection that came too late for whoever wanted it."""
+    if not opening.cancelled() and opening.exception() is None:
+        closing = asyncio.ensure_future(opening.result().close())
+        closing.add_done_callback(asyncio.Future.exception)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from hub.lifecycle import State
 from hub.model import Channel, Frozen, Status
 from hub.policy import PARIS
 from hub.routing import CALLBACK
-from hub.tables import ATTACHMENTS, ATTEMPTS, DELIVERIES, EVENTS, NOT_DONE, REQUESTS, TROUBLED, among, standing
+from hub.tables import ATTACHMENTS, ATTEMPTS, DELIVERIES, EVENTS, REQUESTS, TROUBLED, among
 
 STAGE: Final = "stage"
 """The kind of an event that says which stage a request reached."""
@@ -135,8 +135,6 @@ def page(connection: Connection, caller: Principal, search: Search, blinded: str
     """
     said = search.model_dump(include={"kind", "status", "stage", "site", "channel", "external_reference"})
     conditions = [REQUESTS.c[name] == value for name, value in said.items() if value is not None]
-    if search.status in NOT_DONE:
-        conditions.append(text(standing(NOT_DONE)))
     if search.since:
         conditions.append(REQUESTS.c.received_at >= _instant(search.since, time.min))
     if search.until:

@@ -74,15 +74,49 @@ async def living_owner(database):
     await engine.dispose()
 
 
-async def test_a_living_owner_keeps_what_it_has_even_past_its_lease(still, database):
-    number = await still.submit("once")
+async def test_a_living_owner_keeps_what_it_sends_even_past_its_lease(still, database):
+    number = await still.submit("lookup")
     async with living_owner(database) as other:
-        await take(still, owner=other)
+        assert await intend(still, await take(still, owner=other))
         still.hub.engine._ledger.book.now = lambda: 9_000_000_000_000
         await still.hub.engine._sweep()
-        assert still.delivery(number).state == "claimed"
+        assert still.delivery(number).state == "sending"
     await still.hub.engine._sweep()
-    assert still.delivery(number).state == "queued"
+    assert still.delivery(number).state == "uncertain"
+
+
+async def test_a_living_owner_that_stands_still_holds_up_nothing_it_has_not_begun_to_send(still, database):
+    number = await still.submit("once")
+    async with living_owner(database) as other:
+        frozen = await take(still, owner=other)
+        await still.hub.engine._sweep()
+        assert still.delivery(number).state == "claimed"
+        still.hub.engine._ledger.book.now = lambda: 9_000_000_000_000
+        await still.hub.engine._sweep()
+        assert still.delivery(number).state == "queued"
+        assert not await intend(still, frozen)
+
+
+async def test_a_dead_owners_delivery_waits_for_a_worker_that_knows_its_target(still):
+    number = await still.submit("lookup")
+    assert await intend(still, await take(still, owner="dead"))
+    target = still.hub.engine._live.pop("cible")
+    await still.hub.engine._sweep()
+    assert still.delivery(number).state == "sending"
+    still.hub.engine._live["cible"] = target
+    await still.hub.engine._sweep()
+    assert still.delivery(number).state == "uncertain"
+
+
+async def test_a_definition_that_cannot_be_compiled_parks_its_own_deliveries_only(make_town):
+    async with make_town(serve=False) as town:
+        number = await town.submit("once")
+        town.change("UPDATE definition SET source = '[]', version = 'aaaa' WHERE kind = 'once'")
+        town.change("UPDATE request SET version = 'aaaa' WHERE number = :n", n=number)
+    async with make_town() as town:
+        other = await town.submit("once")
+        assert (await town.settle(other)).status == "done"
+        assert (await town.settle(number)).status == "parked"
 
 
 async def test_the_fence_stops_an_owner_that_was_replaced(still):

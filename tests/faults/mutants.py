@@ -57,26 +57,35 @@ def timeout_is_transient():
     http.MEANING[aiohttp.ServerTimeoutError] = (TransientError, "timeout")
 
 
+class AnyFence(int):
+    """A fence that passes for any other."""
+
+    __hash__ = int.__hash__
+
+    def __eq__(self, _other):
+        return True
+
+    def __ne__(self, _other):
+        return False
+
+
 def no_fence():
     """Believe that whoever holds a claim is the last to have made it."""
     intend, record, look = claims.intend, records.record, claims.look
 
-    def fences(connection, deliveries):
-        columns = DELIVERIES.c.id, DELIVERIES.c.fence
-        return dict(connection.execute(select(*columns).where(DELIVERIES.c.id.in_(deliveries))).all())
-
     def any_intent(connection, batches):
-        now = fences(connection, [intent.delivery for batch in batches for intent in batch])
+        columns = DELIVERIES.c.id, DELIVERIES.c.fence
+        asked = [intent.delivery for batch in batches for intent in batch]
+        now = dict(connection.execute(select(*columns).where(DELIVERIES.c.id.in_(asked))).all())
         return intend(connection, [[one._replace(fence=now[one.delivery]) for one in batch] for batch in batches])
 
     def any_outcome(book, connection, outcomes):
-        now = fences(connection, [outcome.claim.id for outcome in outcomes])
-        forged = [one._replace(claim=one.claim._replace(fence=now[one.claim.id])) for one in outcomes]
-        return record(book, connection, forged)
+        passed = [one._replace(claim=one.claim._replace(fence=AnyFence(one.claim.fence))) for one in outcomes]
+        return record(book, connection, passed)
 
     def any_holder(book, connection, batches):
-        now = fences(connection, [held.id for batch in batches for held in batch])
-        return look(book, connection, [[replace(held, fence=now[held.id]) for held in batch] for batch in batches])
+        passed = [[replace(one, fence=AnyFence(one.fence)) for one in batch] for batch in batches]
+        return look(book, connection, passed)
 
     claims.intend, records.record, claims.look = any_intent, any_outcome, any_holder
 

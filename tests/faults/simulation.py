@@ -205,7 +205,8 @@ class Process:
 
     async def pause(self, point):
         """Come to a point, and go on unless one is dead."""
-        await self._pause(point)
+        if not self._dead:
+            await self._pause(point)
         if self._dead:
             raise asyncio.CancelledError
 

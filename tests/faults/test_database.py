@@ -101,7 +101,7 @@ async def test_forty_posts_at_two_doors_under_one_key_make_one_request(new_town,
 
 async def test_a_database_killed_while_four_workers_send_forgets_nothing_it_acknowledged(new_town, mode, server):
     """Row 11: every request with a 202 is there; what was on its way is asked about, or left to a person."""
-    town = await new_town()
+    town = await new_town(concurrency=100)
     door = await town.start(*mode.door)
     town.target.latency = 0.2
     await asyncio.gather(*(town.start(*mode.engine) for _ in range(WORKERS)))

@@ -7,13 +7,13 @@ printed as the calls that led there, which can be run as they stand. The same ex
 import asyncio
 from collections import defaultdict, deque
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from hub.acts import Cancel, Correct, Finalize, Retry, Verify
 from hub.errors import ConflictError
@@ -35,21 +35,30 @@ ACTS = {
     "cancel": Cancel,
     "finalize": lambda number: Finalize(number * ROOM + 1, "fait au guichet", "G-1"),
 }
-EFFECTS = st.sampled_from([Effect.LOOKUP, Effect.ONCE, Effect.IDEMPOTENT])
+EFFECTS = st.sampled_from([Effect.LOOKUP, Effect.LOOKUP, Effect.ONCE, Effect.IDEMPOTENT])
 WORKERS = st.sampled_from([0, 1])
-POINTS = st.sampled_from([point for point in Point if point is not Point.SWEEPING])
+POINTS = st.sampled_from(
+    [
+        Point.CLAIMED,
+        Point.INTENDED,
+        Point.HALF_WRITTEN,
+        Point.WRITTEN,
+        Point.ANSWERED,
+        Point.TO_ASK,
+        Point.TOLD,
+    ]
+)
 
 
-@dataclass(frozen=True)
-class Stop:
-    """Where a worker is to stop: there alone, or wholly, as a frozen process; and whether it loses its lock by that."""
+class Manner(StrEnum):
+    """How a worker stops: that one work alone, the whole process, or the whole process which then loses its lock."""
 
-    point: Point
-    wholly: bool
-    cut: bool
+    HELD = "held"
+    FROZEN = "frozen"
+    REPLACED = "replaced"
 
 
-STOPS = st.builds(Stop, POINTS, st.booleans(), st.booleans())
+STOPS = st.tuples(POINTS, st.sampled_from(Manner))
 
 
 class Worker:
@@ -63,17 +72,18 @@ class Worker:
         self.process = Process(town, self._ledger, self._pause, lambda _: self.fails.popleft() if self.fails else WELL)
 
     async def _pause(self, point):
-        here = self.stop is not None and self.stop.point is point
-        # Between its last look at a clock and the first byte, only its lock keeps a process from being replaced.
-        if (here or self._frozen) and not (self.cut and point is Point.HALF_WRITTEN):
-            if here:
-                self._come_to(self.stop)
-            self._held.append(asyncio.get_running_loop().create_future())
-            await self._held[-1]
+        here = self.stop is not None and self.stop[0] is point
+        if here or self._frozen:
+            self._stop(self.stop)
+            if not (self.cut and point is Point.HALF_WRITTEN):
+                self._held.append(asyncio.get_running_loop().create_future())
+                await self._held[-1]
 
-    def _come_to(self, stop):
-        self._frozen = stop.wholly
-        if stop.cut and stop.point is not Point.HALF_WRITTEN:
+    def _stop(self, stop):
+        point, manner = stop
+        self._frozen = manner is not Manner.HELD
+        # Between its last look at a clock and the first byte, only its lock keeps a process from being replaced.
+        if manner is Manner.REPLACED and point is not Point.HALF_WRITTEN:
             self.cut = True
             self.process.owner.close()
 
@@ -106,7 +116,7 @@ class Interleaving(RuleBasedStateMachine):
         self._do(self._open())
 
     async def _open(self):
-        self.town = await Town.open(self._folder.name, Target(self), sweep=timedelta(seconds=15))
+        self.town = await Town.open(self._folder.name, Target(self), sweep=timedelta(seconds=40))
         self.workers = [Worker(self.town), Worker(self.town)]
 
     def _do(self, what):
@@ -126,17 +136,19 @@ class Interleaving(RuleBasedStateMachine):
         sends=st.lists(st.sampled_from(list(SENDING)), max_size=2),
         ask=st.sampled_from([WELL, *WRONG_ASKS]),
         worker=WORKERS,
-        stop=st.none() | STOPS,
+        stops=st.tuples(STOPS, st.none() | STOPS),
+        commits=st.lists(st.sampled_from([WELL, UNDONE, UNHEARD]), max_size=3),
     )
-    def submit(self, effect, sends, ask, worker, stop):
-        """Accept a request, about which two messages and a question may go wrong, and hint it to a worker."""
+    def submit(self, effect, sends, ask, worker, stops, commits):
+        """Accept a request, and hint it to a worker: messages, a question, commits may go wrong, both may stop."""
         number = self._do(self.town.submit(effect))
         self._sends[number].extend(name for name in sends if name == WELL or name in wrong_sends(effect))
         self._asks[number].append(ask)
         if effect is Effect.ONCE or {"refused", "different"} & set(sends):
             self._accounted.add(number)
-        if stop:
-            self.workers[worker].stop = stop
+        for one, stop in zip((self.workers[worker], self.workers[1 - worker]), stops, strict=True):
+            one.stop = one.stop or stop
+        self.workers[worker].fails.extend(commits)
         self.hint(worker, number)
         return number
 
@@ -146,27 +158,20 @@ class Interleaving(RuleBasedStateMachine):
         self.workers[worker].process.engine.hint("cible", [request * ROOM + 1])
         self.wait(1)
 
-    @rule(seconds=st.sampled_from([1, 15, 60, 240]))
+    @precondition(lambda self: self._sends)
+    @rule(seconds=st.sampled_from([5, 40, 240]))
     def wait(self, seconds):
         """Let time pass."""
         self._do(asyncio.sleep(seconds))
 
-    @rule(worker=WORKERS, stop=STOPS)
-    def stop(self, worker, stop):
-        """Stop a worker the next time it comes to a point."""
-        self.workers[worker].stop = stop
-
+    @precondition(lambda self: self._sends)
     @rule(worker=WORKERS)
     def let_go(self, worker):
         """Let a worker go on."""
         self.workers[worker].let_go()
         self.wait(1)
 
-    @rule(worker=WORKERS, becomes=st.sampled_from([UNDONE, UNHEARD]))
-    def lose_commit(self, worker, becomes):
-        """Lose the line at a worker's next commit."""
-        self.workers[worker].fails.append(becomes)
-
+    @precondition(lambda self: self._sends)
     @rule(worker=WORKERS)
     def die(self, worker):
         """Kill a worker, and start another in its place."""
@@ -204,6 +209,14 @@ class Interleaving(RuleBasedStateMachine):
             if row.state == State.CANCELLED or (row.state == State.PARKED and not row.ever_uncertain):
                 assert taken[row.request] == 0, row
 
+    @invariant()
+    def who_was_replaced_moves_nothing(self):
+        """What was written in time was written by the last to have claimed."""
+        latest = defaultdict(int)
+        for row in self.town.rows("SELECT delivery, fence, late FROM attempt ORDER BY id"):
+            assert row.late or row.fence >= latest[row.delivery], row
+            latest[row.delivery] = max(latest[row.delivery], row.fence)
+
     def teardown(self):
         """Let everything go well from now on: all of it ends, and what a person must see to has a cause."""
         try:
@@ -218,7 +231,9 @@ class Interleaving(RuleBasedStateMachine):
         self._asks.clear()
         for index, worker in enumerate(self.workers):
             worker.fails.clear()
+            await asyncio.sleep(120)
             worker.let_go()
+            await asyncio.sleep(1)
             if worker.cut:
                 await self._replace(index)
         async with asyncio.timeout(LONGEST):

@@ -25,7 +25,7 @@ async def test_a_hub_that_works_is_alive_and_ready(portal):
 
 
 async def test_a_hub_whose_engine_stands_still_is_not_ready(resting, desk):
-    resting.engine.last_tick = time.monotonic() - 31
+    resting.carries, resting.engine.last_tick = True, time.monotonic() - 31
     answer = await desk.get("/health/ready")
     assert (answer.status_code, answer.json()["reasons"]) == (503, ["engine"])
     assert (await desk.get("/health/live")).status_code == 200

@@ -46,11 +46,41 @@ def test_a_ledger_in_memory_is_refused():
         open_database("sqlite://")
 
 
-@pytest.mark.parametrize("driver", ["postgresql", "postgresql+psycopg"])
-def test_postgresql_is_refused_until_the_distributed_mode_and_its_password_not_repeated(driver):
-    with pytest.raises(ConfigurationError, match="PostgreSQL comes with the distributed mode") as refused:
-        open_database(f"{driver}://hub:motdepasse@localhost/hub")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://hub:motdepasse@127.0.0.1:1/hub",
+        "postgresql://hub:p@motdepasse:w@127.0.0.1/hub",
+        "postgresql://127.0.0.1:1/hub?user=hub&password=motdepasse",
+        "mysql://hub:motdepasse@127.0.0.1/hub",
+        "motdepasse",
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_named_without_its_password(url):
+    with pytest.raises(ConfigurationError) as refused:
+        open_database(url)
     assert "motdepasse" not in str(refused.value)
+
+
+@pytest.mark.parametrize("setting", ["synchronous_commit = off", "default_transaction_read_only = on"])
+def test_a_server_that_would_lose_what_it_acknowledged_is_refused_with_the_remedy(postgres_url, setting):
+    change_default(postgres_url, setting)
+    with pytest.raises(ConfigurationError, match=r"ALTER ROLE|primary"):
+        open_database(postgres_url)
+
+
+def test_each_statement_sees_what_others_have_committed_whatever_the_servers_default(postgres_url):
+    change_default(postgres_url, "default_transaction_isolation = 'repeatable read'")
+    with open_database(postgres_url).connect() as connection:
+        assert connection.scalar(text("SHOW transaction_isolation")) == "read committed"
+
+
+def change_default(url, setting):
+    """Let later sessions of a database begin with another setting."""
+    opened = open_database(url)
+    with opened.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f'ALTER DATABASE "{opened.url.database}" SET {setting}'))
+    opened.dispose()
 
 
 @pytest.mark.parametrize(("table", "column", "good"), [("delivery", "state", State), ("request", "status", Status)])

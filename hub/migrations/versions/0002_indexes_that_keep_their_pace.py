@@ -23,12 +23,11 @@ class Index(NamedTuple):
 
 READY = "state IN ('queued', 'uncertain', 'waiting')"
 TROUBLED = "state IN ('asking', 'parked', 'uncertain', 'waiting')"
-NOT_DONE = "status IN ('cancelled', 'finalized', 'in_progress', 'parked', 'refused', 'uncertain', 'waiting')"
 
 NEW = {
     "request_kind": Index("request", ("kind", "number")),
     "request_front_end": Index("request", ("front_end", "number")),
-    "request_standing": Index("request", ("status", "number"), NOT_DONE),
+    "request_standing": Index("request", ("status", "number")),
     "request_external": Index("request", ("external_reference",), "external_reference IS NOT NULL"),
     "delivery_ready": Index("delivery", ("target", "claims", "next_at", "id", "created_at"), READY),
     "delivery_newest": Index("delivery", ("state", "id"), TROUBLED),
