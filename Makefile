@@ -6,7 +6,7 @@ MODE ?=
 SERVERS := $(if $(filter distributed,$(MODE)),servers)
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo up check test bench clean
+.PHONY: help install servers demo up check test mutants bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,8 +36,12 @@ check: install ## ruff, mypy, import contracts, hub check
 	$(BIN)/lint-imports
 	$(BIN)/hub check
 
-test: check servers ## check, then every test
+test: check servers ## check, every test, and whether the tests catch a hub without its safeguards
 	$(BIN)/pytest
+	$(MAKE) --no-print-directory mutants
+
+mutants: install ## take the hub's safeguards out, one at a time: some test must notice each
+	$(BIN)/python -m tests.faults.mutants
 
 bench: install $(SERVERS) ## how fast, beside a plain stack on the same load
 	$(BIN)/hub bench $(if $(MODE),--mode $(MODE)) --json

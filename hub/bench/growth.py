@@ -186,16 +186,16 @@ def _fill(book: Book, connection: Connection, wanted: Wanted) -> None:
 
 @contextmanager
 def _on_server(folder: Path) -> Iterator[MakeDatabase]:
-    server = Postgres(folder)
+    with TemporaryDirectory(prefix="bench-", dir=folder) as logs, asyncio.Runner() as loop:
+        server = Postgres(Path(logs))
 
-    @contextmanager
-    def make(name: str) -> Iterator[str]:
-        yield loop.run(server.database(name))
-        engine = open_database(server.url).execution_options(isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f'DROP DATABASE "{name}"'))
+        @contextmanager
+        def make(name: str) -> Iterator[str]:
+            yield loop.run(server.database(name))
+            engine = open_database(server.url).execution_options(isolation_level="AUTOCOMMIT")
+            with engine.connect() as connection:
+                connection.execute(text(f'DROP DATABASE "{name}"'))
 
-    with asyncio.Runner() as loop:
         try:
             loop.run(server.start())
             yield make

@@ -1,4 +1,4 @@
-"""Two workers on one ledger, a target and people, interleaved as hypothesis pleases: nothing is doubled, all of it ends.
+"""Two workers on one ledger, a target and people, interleaved as hypothesis pleases: nothing doubles, all of it ends.
 
 A worker stops wherever it was told to hold, and goes on once it is let go; everything else goes its way. What fails is
 printed as the calls that led there, which can be run as they stand. The same examples are tried every time.
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
 from hub.acts import Cancel, Correct, Finalize, Retry, Verify
 from hub.errors import ConflictError
@@ -35,7 +35,11 @@ ACTS = {
     "cancel": Cancel,
     "finalize": lambda number: Finalize(number * ROOM + 1, "fait au guichet", "G-1"),
 }
-EFFECTS = st.sampled_from([Effect.LOOKUP, Effect.LOOKUP, Effect.ONCE, Effect.IDEMPOTENT])
+EFFECTS = (Effect.LOOKUP, Effect.ONCE, Effect.IDEMPOTENT)
+CASE = st.tuples(st.lists(st.sampled_from(list(SENDING)), max_size=2), st.sampled_from([WELL, *WRONG_ASKS]))
+CASES = st.tuples(*[CASE] * len(EFFECTS))
+SECONDS = st.sampled_from([1, 40, 240])
+COMMITS = st.lists(st.sampled_from([WELL, UNDONE, UNHEARD]), max_size=3)
 WORKERS = st.sampled_from([0, 1])
 POINTS = st.sampled_from(
     [
@@ -132,34 +136,42 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule(
         target=requests,
-        effect=EFFECTS,
-        sends=st.lists(st.sampled_from(list(SENDING)), max_size=2),
-        ask=st.sampled_from([WELL, *WRONG_ASKS]),
+        cases=CASES,
         worker=WORKERS,
         stops=st.tuples(STOPS, st.none() | STOPS),
-        commits=st.lists(st.sampled_from([WELL, UNDONE, UNHEARD]), max_size=3),
+        commits=COMMITS,
+        seconds=SECONDS,
     )
-    def submit(self, effect, sends, ask, worker, stops, commits):
-        """Accept a request, and hint it to a worker: messages, a question, commits may go wrong, both may stop."""
+    def submit(self, cases, worker, stops, commits, seconds):
+        """Accept a request of each effect and hint them to a worker that will stop somewhere, as the other may too."""
+        numbers = [self._submit(effect, *case) for effect, case in zip(EFFECTS, cases, strict=True)]
+        for one, stop in zip((self.workers[worker], self.workers[1 - worker]), stops, strict=True):
+            one.let_go()
+            one.stop = stop
+        self.workers[worker].fails.extend(commits)
+        self._hint(worker, numbers)
+        self.wait(seconds)
+        return multiple(*numbers)
+
+    def _submit(self, effect, sends, ask):
         number = self._do(self.town.submit(effect))
         self._sends[number].extend(name for name in sends if name == WELL or name in wrong_sends(effect))
         self._asks[number].append(ask)
         if effect is Effect.ONCE or {"refused", "different"} & set(sends):
             self._accounted.add(number)
-        for one, stop in zip((self.workers[worker], self.workers[1 - worker]), stops, strict=True):
-            one.stop = one.stop or stop
-        self.workers[worker].fails.extend(commits)
-        self.hint(worker, number)
         return number
 
     @rule(worker=WORKERS, request=requests)
     def hint(self, worker, request):
         """Hint at a delivery, due or not."""
-        self.workers[worker].process.engine.hint("cible", [request * ROOM + 1])
+        self._hint(worker, [request])
+
+    def _hint(self, worker, numbers):
+        self.workers[worker].process.engine.hint("cible", [number * ROOM + 1 for number in numbers])
         self.wait(1)
 
     @precondition(lambda self: self._sends)
-    @rule(seconds=st.sampled_from([5, 40, 240]))
+    @rule(seconds=SECONDS)
     def wait(self, seconds):
         """Let time pass."""
         self._do(asyncio.sleep(seconds))

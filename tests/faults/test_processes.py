@@ -43,6 +43,7 @@ async def test_a_process_killed_while_it_was_ending_leaves_nothing_lost_or_doubl
     assert town.check() == {("idempotent", "done"): 1, ("lookup", "done"): 1, ("once", "parked"): 1}
 
 
+@embedded
 async def test_a_payload_that_kills_its_process_is_left_to_a_person_and_takes_no_other_along(new_town, mode):
     """Row 26: whoever maps it dies of it, POISON_CLAIMS times; the others flow."""
     town = await new_town()

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, in whatever order: nothing is lost, nothing is doubled, nothing is left to a person without cause.
+"""Whatever goes wrong, in whatever order: nothing is lost or doubled, nothing is left to a person without cause.
 
 A schedule says what goes wrong, decision by decision; everything else goes well. `{"send 1": "reset after",
 "W5 2": "dies"}` loses the first answer, and kills the process the second time it is about to write an outcome down.
@@ -184,20 +184,13 @@ def explored(play, together):
 
 @pytest.mark.parametrize("effect", Effect)
 def test_whatever_two_things_go_wrong_it_ends_well(simulation, effect):
-    t=time.process_time()
-    n=explored(lambda script: assert_ends_well(simulation, effect, script), TOGETHER)
-    t=time.process_time()-t
-    print(effect, n, t, t/n*1000)
-    assert n > 300
+    assert explored(lambda script: assert_ends_well(simulation, effect, script), TOGETHER) > 300
 
-import time
+
 @pytest.mark.parametrize("effect", Effect)
 def test_however_much_goes_wrong_it_ends_well(simulation, effect):
-    t=time.process_time()
     for seed in range(SAMPLES):
         assert_ends_well(simulation, effect, Dice(seed))
-    t=time.process_time()-t
-    print(effect, t, t/SAMPLES*1000)
 
 
 @pytest.mark.parametrize(("effect", "said"), REMEMBERED)

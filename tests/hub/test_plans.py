@@ -86,6 +86,11 @@ def test_pages_of_requests_are_read_in_their_order_and_never_sorted(ledger, ques
     assert not re.search(r"Sort|TEMP B-TREE", plan)
 
 
+def test_a_batch_is_claimed_in_the_order_in_which_its_index_has_it(ledger):
+    [sound] = [plan for plan in ledger.plans(QUESTIONS["claim a batch"]) if "claims = " in plan]
+    assert not re.search(r"Sort|TEMP B-TREE", sound)
+
+
 TROUBLES = [
     Trouble(),
     Trouble(state=[State.PARKED], limit=7),
