@@ -1,7 +1,7 @@
 """Mutants: the hub with one of its safeguards taken out, which some test must then catch.
 
 A pytest plugin (`-p tests.faults.mutants --mutant NAME`) takes it out from outside: nothing in the hub knows.
-`python -m tests.faults.mutants` tries them all, and fails when one of them survives; `make test` has tried the hub as it is.
+`python -m tests.faults.mutants` tries them all, and fails when one of them survives.
 """
 
 import itertools
@@ -156,7 +156,7 @@ MUTANTS = {
         Mutant(new_key, f"{SCHEDULES}[idempotent]"),
         Mutant(absent_once, f"{SCHEDULES}[lookup]"),
         Mutant(asked_at_once, f"{SCHEDULES}[lookup]"),
-        Mutant(refusal_is_final, f"{SCHEDULES}[lookup]"),
+        Mutant(refusal_is_final, f"{SCHEDULES}[idempotent]"),
     )
 }
 
