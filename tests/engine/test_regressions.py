@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from connectors.rest.sandbox import Sandbox
 from hub import app, claims, intake, routing, transactions
 from hub import engine as engine_module
-from hub.claims import Intent, Order
+from hub.claims import Intent, Order, milliseconds
 from hub.errors import ConfigurationError, ConflictError, HubError
 from hub.intake import Acceptance
 from hub.judgement import Ruling
@@ -232,7 +232,8 @@ async def test_a_bug_in_one_mapping_parks_that_delivery_and_sends_the_others(mak
 
 
 @pytest.mark.parametrize(("sent", "rests_at"), [(True, {"parked"}), (False, {"queued", "parked"})])
-async def test_what_was_in_hand_for_a_target_that_is_gone_comes_to_rest(make_town, sent, rests_at):
+async def test_what_was_in_hand_for_a_target_that_is_gone_comes_to_rest(make_town, monkeypatch, sent, rests_at):
+    monkeypatch.setattr(engine_module, "NOBODYS", -milliseconds(timedelta(hours=1)))
     async with make_town(serve=False) as town:
         number = await town.submit("lookup")
         [claim] = await take(town)
