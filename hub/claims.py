@@ -208,13 +208,13 @@ def held(connection: Connection, me: str, now: int) -> list[Held]:
 
 def look(book: Book, connection: Connection, batches: Sequence[Sequence[Held]]) -> list[list[Claim]]:
     """See held deliveries as their holder saw them, to judge in its place; not those that moved meanwhile."""
-    return [_look(book, connection, {held.id: held.fence for held in gone}) for gone in batches]
+    return [_look(book, connection, {one.id: (one.fence, one.state) for one in gone}) for gone in batches]
 
 
-def _look(book: Book, connection: Connection, fences: Mapping[int, int]) -> list[Claim]:
+def _look(book: Book, connection: Connection, seen: Mapping[int, tuple[int, str]]) -> list[Claim]:
     columns = [DELIVERIES.c[name] for name in Claim._fields if name in DELIVERIES.c]
-    rows = connection.execute(select(*columns).where(DELIVERIES.c.id.in_(fences), text(among(HELD)))).all()
-    return _with_requests(book, connection, [row for row in rows if row.fence == fences[row.id]])
+    rows = connection.execute(select(*columns).where(DELIVERIES.c.id.in_(seen), text(among(HELD)))).all()
+    return _with_requests(book, connection, [row for row in rows if (row.fence, row.state) == seen[row.id]])
 
 
 def _claim(book: Book, connection: Connection, order: Order) -> Taken:

@@ -203,6 +203,7 @@ def _open_server(place: URL) -> Engine:
         pool_size=3,
         max_overflow=2,
         pool_timeout=10,
+        pool_pre_ping=True,
         isolation_level=LIVE,
     )
 

@@ -30,7 +30,8 @@ from hub.lifecycle import State
 from hub.model import Channel, Frozen, Status
 from hub.policy import PARIS
 from hub.routing import CALLBACK
-from hub.tables import ATTACHMENTS, ATTEMPTS, DELIVERIES, EVENTS, REQUESTS, TROUBLED, among
+from hub.statements import upsert
+from hub.tables import ATTACHMENTS, ATTEMPTS, COUNTERS, DELIVERIES, EVENTS, REQUESTS, TROUBLED, among
 
 STAGE: Final = "stage"
 """The kind of an event that says which stage a request reached."""
@@ -181,8 +182,10 @@ def causes(connection: Connection, caller: Principal, trouble: Trouble) -> Seque
 
 
 def alive(connection: Connection, questions: Sequence[None]) -> list[bool]:
-    """Say that the database answers; run by the writer, it also says that the writer works."""
+    """Say that the database takes what is written: a full disk answers, and takes nothing."""
     connection.execute(select(REQUESTS.c.number).limit(1)).all()
+    beat = upsert(COUNTERS).on_conflict_do_update(index_elements=["name"], set_={"value": COUNTERS.c.value + 1})
+    connection.execute(beat, {"name": "alive", "value": 1})
     return [True] * len(questions)
 
 

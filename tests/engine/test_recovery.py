@@ -10,6 +10,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from hub import claims
 from hub import engine as engine_module
 from hub.claims import Intent, Order
 from hub.connector import Exchange
@@ -95,6 +96,22 @@ async def test_a_living_owner_that_stands_still_holds_up_nothing_it_has_not_begu
         await still.hub.engine._sweep()
         assert still.delivery(number).state == "queued"
         assert not await intend(still, frozen)
+
+
+async def test_what_its_owner_begins_to_send_meanwhile_is_not_taken_from_it(still, database):
+    number = await still.submit("once")
+    async with living_owner(database) as other:
+        claim = await take(still, owner=other)
+        engine, look = still.hub.engine, still.hub.engine._look
+
+        def begun(connection, batches):
+            claims.intend(connection, [[Intent(claim.id, claim.fence, 1, 2)]])
+            return look(connection, batches)
+
+        engine._look = begun
+        still.hub.engine._ledger.book.now = lambda: 9_000_000_000_000
+        await engine._sweep()
+        assert still.delivery(number).state == "sending"
 
 
 async def test_a_dead_owners_delivery_waits_for_a_worker_that_knows_its_target(still):

@@ -48,7 +48,7 @@ async def test_a_payload_that_kills_its_process_is_left_to_a_person_and_takes_no
     """Row 26: whoever maps it dies of it, POISON_CLAIMS times; the others flow."""
     town = await new_town()
     [poison] = await town.seed("idempotent", objet="poison")
-    sound = await town.seed(*KINDS)
+    sound = await town.seed("idempotent", "lookup")
     for _ in range(POISON_CLAIMS):
         victim = await town.process(*mode.engine, dies_at="poison").launch()
         assert await victim.ended() == -signal.SIGKILL
