@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError
 from connectors.rest.client import Rest
 from connectors.rest.sandbox import ANSWER, ERRORS, OPERATIONS
 from connectors.rest.wire import Settings
-from hub.book import Book
+from hub.book import Book, keep
 from hub.catalogue import Catalogue, Definition
 from hub.database import open_database, upgrade
 from hub.engine import Engine
@@ -38,13 +38,13 @@ from hub.owner import FileOwner
 from hub.policy import Policy
 from hub.settlement import ROOM
 from hub.target import LiveTarget
-from hub.targets import Declared
+from hub.targets import Declared, declare
 
 EPOCH = 1_790_000_000_000
 """The instant at which every simulation begins."""
 
 VISIBLE_AFTER = 5.0
-POLICY = Policy(deadline="10s", base="1s", cap="8s", breaker_threshold=2, breaker_cooldown="20s", concurrency=8)
+POLICY = Policy(deadline="10s", base="1s", cap="8s", breaker_threshold=3, breaker_cooldown="20s", concurrency=8)
 
 CALLED = {
     Effect.SAFE: "consulter",
@@ -228,37 +228,29 @@ async def _no_files(_ids):
 class Town:
     """What the processes of a simulation share: the ledger's file, the target, the time."""
 
-    def __init__(self, folder, target, sweep):
+    def __init__(self, folder, target, loop, *, sweep):
         self.file, self.target, self.sweep = Path(folder) / "hub.db", target, sweep
-        self.file.write_bytes(blank_ledger())
-        self._loop = asyncio.get_running_loop()
-        self.news = asyncio.Event()
+        self.file.write_bytes(new_ledger())
+        self._loop = loop
+        self._database = open_database(f"sqlite:///{self.file}")
+        self._database.dispose()
+        event.listen(self._database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = 0"))
         rest = connected(target)
         self.live = {"cible": LiveTarget("cible", "rest", rest, POLICY, rest.operations, "Erreur")}
         self._book = Book(CATALOGUE, {}, {"cible": rest.operations}, self.now)
-        self.ledger = self.open_ledger()
+        self.ledger = self.reach_ledger()
+        self.news = asyncio.Event()
         self._eye = sqlite3.connect(self.file, isolation_level=None)
         self._eye.row_factory = _row
-
-    @classmethod
-    async def open(cls, folder, target, sweep):
-        """Open a town, and write down what a hub writes down when it starts."""
-        town = cls(folder, target, sweep)
-        await town.ledger.keep(CATALOGUE)
-        await town.ledger.declare(Declared("cible", "rest", POLICY))
-        return town
 
     async def close(self):
         """Let go of the file."""
         await self.ledger.close()
         self._eye.close()
 
-    def open_ledger(self):
-        """Reach the ledger as one more process."""
-        database = open_database(f"sqlite:///{self.file}")
-        database.dispose()
-        event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = 0"))
-        return Ledger(database, self._book, "town")
+    def reach_ledger(self):
+        """Reach the ledger as one more process, on a connection of its own."""
+        return Ledger(self._database, self._book, "")
 
     def now(self):
         """Read the ledger's clock."""
@@ -315,19 +307,6 @@ def in_simulated_time(loop):
     return patches
 
 
-@cache
-def blank_ledger():
-    """Make the file of a ledger with nothing in it."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "blank.db"
-        database = open_database(f"sqlite:///{file}")
-        upgrade(database)
-        with closing(database.raw_connection()) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        database.dispose()
-        return file.read_bytes()
-
-
 def _kind(effect):
     mapping = {
         "mapping": f"cible/{effect}",
@@ -348,6 +327,22 @@ def _kind(effect):
 
 KINDS = {str(effect): _kind(effect) for effect in Effect}
 CATALOGUE = Catalogue({}, {}, KINDS, {})
+
+
+@cache
+def new_ledger():
+    """Make the file of a ledger that knows its kinds and its target, and no request."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "new.db"
+        database = open_database(f"sqlite:///{file}")
+        upgrade(database)
+        with database.begin() as connection:
+            keep(Book(CATALOGUE), connection, [CATALOGUE])
+            declare(connection, [Declared("cible", "rest", POLICY)])
+        with closing(database.raw_connection()) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.dispose()
+        return file.read_bytes()
 
 
 def _arrival(number, kind, now):

@@ -9,8 +9,10 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
+from itertools import product
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
@@ -25,7 +27,7 @@ from tests.faults.simulation import UNDONE, UNHEARD, Point, Process, SimulatedLo
 
 AT_REST = FINAL | {State.PARKED}
 LONGEST = timedelta(hours=6).total_seconds()
-EXAMPLES, STEPS = 250, 30
+EXAMPLES, STEPS = 250, 8
 
 ACTS = {
     "retry": lambda number: Retry(number * ROOM + 1),
@@ -41,16 +43,14 @@ CASES = st.tuples(*[CASE] * len(EFFECTS))
 SECONDS = st.sampled_from([1, 40, 240])
 COMMITS = st.lists(st.sampled_from([WELL, UNDONE, UNHEARD]), max_size=3)
 WORKERS = st.sampled_from([0, 1])
-POINTS = st.sampled_from(
-    [
-        Point.CLAIMED,
-        Point.INTENDED,
-        Point.HALF_WRITTEN,
-        Point.WRITTEN,
-        Point.ANSWERED,
-        Point.TO_ASK,
-        Point.TOLD,
-    ]
+POINTS = (
+    Point.CLAIMED,
+    Point.INTENDED,
+    Point.HALF_WRITTEN,
+    Point.WRITTEN,
+    Point.ANSWERED,
+    Point.TO_ASK,
+    Point.TOLD,
 )
 
 
@@ -62,7 +62,7 @@ class Manner(StrEnum):
     REPLACED = "replaced"
 
 
-STOPS = st.tuples(POINTS, st.sampled_from(Manner))
+STOPS = st.sampled_from(list(product(POINTS, Manner)))
 
 
 class Worker:
@@ -72,8 +72,10 @@ class Worker:
         self.stop, self.fails = None, deque()
         self.cut = self._frozen = False
         self._held = []
-        self._ledger = town.open_ledger()
-        self.process = Process(town, self._ledger, self._pause, lambda _: self.fails.popleft() if self.fails else WELL)
+        self.process = Process(town, town.reach_ledger(), self._pause, self._becomes)
+
+    def _becomes(self, _commit):
+        return self.fails.popleft() if self.fails else WELL
 
     async def _pause(self, point):
         here = self.stop is not None and self.stop[0] is point
@@ -102,7 +104,6 @@ class Worker:
     async def end(self):
         """Die."""
         await self.process.kill()
-        self._ledger.engine.dispose()
 
 
 class Interleaving(RuleBasedStateMachine):
@@ -114,14 +115,14 @@ class Interleaving(RuleBasedStateMachine):
         super().__init__()
         self._loop, self._folder = SimulatedLoop(), TemporaryDirectory()
         self._time = in_simulated_time(self._loop)
+        self._time.__enter__()
         self._sends, self._asks = defaultdict(deque), defaultdict(deque)
         self._accounted = set()
-        self._time.__enter__()
-        self._do(self._open())
+        self.town = Town(self._folder.name, Target(self), self._loop, sweep=timedelta(seconds=40))
+        self.workers = self._do(self._start())
 
-    async def _open(self):
-        self.town = await Town.open(self._folder.name, Target(self), sweep=timedelta(seconds=40))
-        self.workers = [Worker(self.town), Worker(self.town)]
+    async def _start(self):
+        return [Worker(self.town), Worker(self.town)]
 
     def _do(self, what):
         return self._loop.run_until_complete(what)
@@ -271,3 +272,17 @@ TestInterleaving.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.mark.parametrize("seconds", [60, 120])
+@pytest.mark.parametrize("other", [None, *POINTS])
+@pytest.mark.parametrize(("point", "manner"), list(product(POINTS, Manner)))
+def test_wherever_two_workers_stop_nothing_is_doubled(point, manner, other, seconds):
+    town = Interleaving()
+    try:
+        town.submit([((), WELL)] * len(EFFECTS), 0, ((point, manner), other and (other, Manner.HELD)), [], seconds)
+        town.let_go(0)
+        town.nothing_is_doubled()
+        town.who_was_replaced_moves_nothing()
+    finally:
+        town.teardown()

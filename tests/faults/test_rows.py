@@ -35,7 +35,7 @@ ROWS = {
         "faults/test_kill_matrix.py::test_whoever_sends_may_die_at_any_point",
         "faults/test_kill_matrix.py::test_whoever_asks_may_die_at_any_point",
     ),
-    "7: a process is killed, or asked to end and then killed": (
+    "7: a process is killed, or asked to end and then killed (pool children there are none)": (
         "faults/test_processes.py::test_what_is_under_way_ends_before_a_process_that_is_asked_to_end",
         "faults/test_processes.py::test_a_process_killed_while_it_was_ending_leaves_nothing_lost_or_doubled",
         "engine/test_kill.py::test_every_accepted_request_ends_and_none_is_doubled",

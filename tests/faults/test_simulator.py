@@ -25,7 +25,7 @@ DELIVERED_OR_PARKED = {State.DELIVERED, State.PARKED}
 TOGETHER = 2
 """So many things go wrong in every way they can."""
 
-AT_MOST, SAMPLES = 4, 500
+AT_MOST, SAMPLES = 4, 300
 """So many things go wrong in a sample, and so many samples are taken of each effect."""
 
 LONGEST = timedelta(days=1).total_seconds()
@@ -82,7 +82,7 @@ class Simulation:
 
     def __init__(self, folder, loop):
         self._loop, self._effect, self._script = loop, Effect.SAFE, Script()
-        self.town = loop.run_until_complete(Town.open(folder, Target(self), sweep=timedelta(seconds=30)))
+        self.town = Town(folder, Target(self), loop, sweep=timedelta(seconds=30))
 
     def send(self, _number):
         """Say what becomes of the next message."""
@@ -169,7 +169,9 @@ def simulation(tmp_path_factory):
     """Open one town for all schedules."""
     loop = SimulatedLoop()
     with in_simulated_time(loop):
-        yield Simulation(tmp_path_factory.mktemp("simulation"), loop)
+        opened = Simulation(tmp_path_factory.mktemp("simulation"), loop)
+        yield opened
+        loop.run_until_complete(opened.town.close())
 
 
 def explored(play, together):
