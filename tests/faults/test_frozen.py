@@ -51,6 +51,7 @@ async def test_a_frozen_sender_that_lost_its_lock_sends_nothing_when_it_wakes(ne
     frozen, numbers = await freeze(town, mode, "intent")
     town.change(TERMINATE)
     await town.settle()
+    await asyncio.sleep(STALE)
     kept = town.target.taken()
     frozen.send(signal.SIGCONT)
     await town.until(lambda: len(town.rows("SELECT 1 FROM attempt WHERE code = 'stalled' AND late")) == len(numbers))
