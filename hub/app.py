@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.routing import BaseRoute
 
-from hub.access import Key, Keyring
+from hub.access import Keyring
 from hub.attachments import Attachments
 from hub.book import Book
 from hub.catalogue import Catalogue, Definition
@@ -115,11 +115,7 @@ async def open_hub(
         )
         wake: Wake = herald.wake if herald and not serve else engine.wake
         inbox = Inbox(ledger, catalogue, attachments, announcer, wake=wake, secret=secret)
-
-        async def key_by_prefix(prefix: str) -> Key | None:
-            return await ledger.read(find_key, prefix)
-
-        keyring = Keyring(key_by_prefix, secret, ledger.book.now)
+        keyring = Keyring(lambda prefix: ledger.read(find_key, prefix), secret, ledger.book.now)
         hub = Hub(
             settings,
             catalogue,
@@ -202,7 +198,7 @@ def _herald(settings: Settings, closing: AsyncExitStack) -> Herald:
 
 
 def _broker(settings: Settings) -> str:
-    """Give the broker's address; raises ConfigurationError when there is none."""
+    """Give the broker's address; raises ConfigurationError, without its password, when it is none."""
     try:
         parts = urlsplit(settings.broker or "")
         if parts.scheme in {"amqp", "amqps"} and parts.hostname and parts.port != 0:

@@ -66,11 +66,9 @@ def migrate(config: Config = None) -> None:
 
     Example: hub migrate -c hub.yaml
     """
-    from hub.database import open_database, upgrade
+    from hub import database
 
-    database = open_database(read_settings(config).database)
-    upgrade(database)
-    database.dispose()
+    database.migrate(read_settings(config).database)
     note("the ledger's tables are those of this version")
 
 
@@ -154,15 +152,10 @@ async def _up(settings: Any, *, as_json: bool, sandboxes: bool, tied: bool) -> i
 
 def _first_keys(settings: Any) -> Mapping[str, str]:
     """Make a key for each role at the first start, told by the secret that is not there yet."""
-    from hub.access import EVERY_HOUSE, Role
-    from hub.locksmith import Wanted, make_keys
+    from hub.locksmith import make_first_keys
     from hub.sandboxes import FRONT_END
 
-    if settings.secret_file.exists():
-        return {}
-    houses = {Role.FRONT_END: FRONT_END, Role.AGENT: EVERY_HOUSE, Role.OPERATOR: EVERY_HOUSE}
-    made = make_keys(settings, *(Wanted(house, role) for role, house in houses.items()))
-    return dict(zip(houses, made, strict=True))
+    return {} if settings.secret_file.exists() else make_first_keys(settings, FRONT_END)
 
 
 def _teller(told: Mapping[str, Any], *, as_json: bool) -> Callable[[str, str], None]:

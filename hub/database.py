@@ -78,6 +78,17 @@ LIVE: Final = "READ COMMITTED"
 With one snapshot a transaction, two who settle deliveries of one request would each miss what the other did.
 """
 
+SERVED: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "hide_parameters": True,
+        "connect_args": dict(REACH),
+        "pool_timeout": 10,
+        "pool_pre_ping": True,
+        "isolation_level": LIVE,
+    }
+)
+"""How a server's database is opened, whoever waits for it."""
+
 OLDEST_SERVER: Final = 130_000
 
 MIGRATING: Final = 4_828_114_203_551_774
@@ -104,16 +115,7 @@ def open_database(url: str) -> Engine:
 
 def beside_the_loop(engine: Engine) -> AsyncEngine:
     """Open a server's database a second time, for an event loop."""
-    return create_async_engine(
-        engine.url,
-        hide_parameters=True,
-        connect_args=dict(REACH),
-        pool_size=5,
-        max_overflow=15,
-        pool_timeout=10,
-        pool_pre_ping=True,
-        isolation_level=LIVE,
-    )
+    return create_async_engine(engine.url, pool_size=5, max_overflow=15, **SERVED)
 
 
 def will_pass(error: SQLAlchemyError) -> bool:
@@ -130,6 +132,13 @@ def prepare(engine: Engine) -> None:
         upgrade(engine)
     else:
         require_upgraded(engine)
+
+
+def migrate(url: str) -> None:
+    """Open a ledger only to bring its tables to this version of the hub."""
+    database = open_database(url)
+    upgrade(database)
+    database.dispose()
 
 
 def upgrade(engine: Engine) -> None:
@@ -196,16 +205,7 @@ def _open_file(place: URL) -> Engine:
 
 
 def _open_server(place: URL) -> Engine:
-    return create_engine(
-        place,
-        hide_parameters=True,
-        connect_args=dict(REACH),
-        pool_size=3,
-        max_overflow=2,
-        pool_timeout=10,
-        pool_pre_ping=True,
-        isolation_level=LIVE,
-    )
+    return create_engine(place, pool_size=3, max_overflow=2, **SERVED)
 
 
 OPENING: Final[Mapping[str, Callable[[URL], Engine]]] = {"sqlite": _open_file, "postgresql": _open_server}

@@ -339,7 +339,8 @@ class Engine:
             asyncio.get_running_loop().call_later(wait / 1000, self.wake, (target.name,))
         due = recorded.settled.due
         self.wake(due)
-        self._tell_others({name: due[name] for name in due.keys() - self._serves})
+        if others := due.keys() - self._serves:
+            self._tell_others({name: due[name] for name in others})
         if target.name in self._more or step == CALLBACK:
             self.wake((target.name,))
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from hub.access import Key, Role, new_key
+from hub.access import EVERY_HOUSE, Key, Role, new_key
 from hub.clock import system_clock
 from hub.database import open_database, prepare
 from hub.keys import add_keys, every_key, revoke
@@ -39,6 +39,13 @@ def make_keys(settings: Settings, *wanted: Wanted) -> list[str]:
         add_keys(connection, [key for _, key in made])
     database.dispose()
     return [text for text, _ in made]
+
+
+def make_first_keys(settings: Settings, front_end: str) -> dict[str, str]:
+    """Make a key for each role, the first for this front end and the others for every house; gives role → key."""
+    houses = {Role.FRONT_END: front_end, Role.AGENT: EVERY_HOUSE, Role.OPERATOR: EVERY_HOUSE}
+    made = make_keys(settings, *(Wanted(house, role) for role, house in houses.items()))
+    return dict(zip(map(str, houses), made, strict=True))
 
 
 def revoke_key(settings: Settings, prefix: str) -> bool:

@@ -16,6 +16,8 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection, text
 
+from hub.transactions import LOCK
+
 Find = Callable[[Collection[str]], Awaitable[set[str]]]
 """Finds which of some owners hold no lock on a server."""
 
@@ -89,7 +91,7 @@ class ServerOwner:
         """Do nothing: the lock goes with the ledger's connections."""
 
 
-FREE: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:owner, 0))")
+FREE: Final = text(f"SELECT pg_try_advisory_xact_lock({LOCK})")
 """The lock of an owner that lives is held, shared, by its connections; this one lasts as long as the look."""
 
 

@@ -54,7 +54,7 @@ def write(book: Book, target: LiveTarget, claim: Claim) -> Parcel | Ruling:
         body, file_ids = mapping.write(document, bindings), mapping.attachments(document, bindings)
     except Exception as error:  # noqa: BLE001  # whatever a payload does to its mapping is that delivery's alone
         if not isinstance(error, MappingError):
-            log.error("mapping failed", mapping=claim.mapping, error=type(error).__name__)  # noqa: TRY400  # as below
+            log.error("mapping failed", mapping=claim.mapping, error=type(error).__name__)  # noqa: TRY400  # its text may hold data
         return given_up(claim, "mapping")
     return Parcel(claim, operation, mapping.operation, body, file_ids)
 

@@ -26,7 +26,10 @@ Work = Callable[[Connection], Result]
 PATIENCE: Final = 10.0
 """Seconds for which the database may be busy, or silent, before a batch fails."""
 
-HOLD: Final = text("SELECT pg_advisory_lock_shared(hashtextextended(:owner, 0))")
+LOCK: Final = "hashtextextended(:owner, 0)"
+"""The number of an owner's advisory lock."""
+
+HOLD: Final = text(f"SELECT pg_advisory_lock_shared({LOCK})")
 """Every connection that writes holds its process's lock: a commit proves that the process counts as alive."""
 
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from hub.database import open_database, upgrade
+from hub.database import migrate
 from hub.errors import ConfigurationError
 from hub.processes import run
 from hub.servers import Postgres, RabbitMQ, missing
@@ -32,9 +32,7 @@ def postgres_url(postgres_server):
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server):
     """A database with the ledger's tables, to be copied: a migration costs more than a test."""
-    opened = open_database(run(postgres_server.database("ledger")))
-    upgrade(opened)
-    opened.dispose()
+    migrate(run(postgres_server.database("ledger")))
     return "ledger"
 
 

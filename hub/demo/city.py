@@ -11,9 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from hub.access import EVERY_HOUSE, Role
-from hub.database import open_database, upgrade
-from hub.locksmith import Wanted, make_keys
+from hub.database import migrate
+from hub.locksmith import make_first_keys
 from hub.processes import Child, child
 from hub.sandboxes import FRONT_END, aimed_at
 from hub.servers import Postgres, RabbitMQ
@@ -21,8 +20,6 @@ from hub.settings import Settings
 
 SETTINGS: Final = {"sweep_every": "250ms", "grace": "5s"}
 WORKERS: Final = 2
-
-HOUSES: Final = {Role.FRONT_END: FRONT_END, Role.AGENT: EVERY_HOUSE, Role.OPERATOR: EVERY_HOUSE}
 
 
 @dataclass
@@ -78,11 +75,8 @@ class Site:
     def prepare(self) -> dict[str, str]:
         """Make the ledger's tables, and a key for each role."""
         settings = Settings.read(Path(self.config)).model_copy(update={"database": self.servers["HUB_DATABASE_URL"]})
-        database = open_database(settings.database)
-        upgrade(database)
-        database.dispose()
-        made = make_keys(settings, *(Wanted(house, role) for role, house in HOUSES.items()))
-        return dict(zip(map(str, HOUSES), made, strict=True))
+        migrate(settings.database)
+        return make_first_keys(settings, FRONT_END)
 
     async def start(self, verb: str, stack: AsyncExitStack) -> Child:
         """Start one of its processes, on a port of its own."""

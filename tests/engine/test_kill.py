@@ -15,6 +15,7 @@ from hub.access import Role
 from hub.database import open_database
 from hub.locksmith import Wanted, make_keys
 from hub.settings import Settings
+from hub.throwaway import free_port
 
 KINDS = ("idempotent", "lookup", "once")
 REQUESTS, KILLS, CONNECTIONS = 300, 4, 8
@@ -69,7 +70,7 @@ async def hub(tmp_path, target, home):
     operations["enregistrer"]["visible_after"] = "100ms"
     said = {
         "homes": ["."],
-        "port": httpx.URL(free_url()).port,
+        "port": free_port(),
         "sweep_every": "100ms",
         "targets": {
             "cible": {
@@ -86,14 +87,6 @@ async def hub(tmp_path, target, home):
     await running.start()
     yield running
     await running.kill()
-
-
-def free_url():
-    """Find a free port, for a hub that comes back where it was."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def submit(hub, client, index):
