@@ -37,8 +37,7 @@ check: install ## ruff, mypy, import contracts, hub check
 	$(BIN)/hub check
 
 test: check servers ## check, every test, and whether the tests catch a hub without its safeguards
-	$(BIN)/pytest || { echo "what failed is tried once more: a busy machine may outlast a test's patience"; \
-	  $(BIN)/pytest --last-failed --last-failed-no-failures none; }
+	$(BIN)/pytest
 	$(MAKE) --no-print-directory mutants
 
 mutants: install ## take the hub's safeguards out, one at a time: some test must notice each
