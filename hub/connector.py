@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, runtime_checkable
 
 import orjson
@@ -94,7 +94,10 @@ class Outbound:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the target gave back: its own reference, and what else is worth keeping (no personal data)."""
+    """What the target gave back: its own reference, and what later steps, or whoever asked, may use of its answer.
+
+    `details` is as the operation's `answer` schema says. It may hold personal data: it is kept as the request is.
+    """
 
     reference: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -112,7 +115,7 @@ class Connector(Protocol):
     """
 
     async def deliver(self, message: Outbound) -> Receipt:
-        """Hand the message over; a Receipt means that the target has taken it."""
+        """Hand the message over; a Receipt means that the target has taken it, or has answered a `safe` operation."""
         ...
 
     async def look_up(self, message: Outbound) -> Receipt | None:
@@ -138,6 +141,93 @@ class Configured(Protocol):
     operations: Mapping[str, Operation]
 
 
+@dataclass(frozen=True, slots=True)
+class IncomingFile:
+    """A file that came with something fetched, whole."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """Something that a target has for the city: what the target calls it for ever, its sort, and its content.
+
+    `fields` is in the target's own words; a mapping `from: <connector>.<sort>` makes a request of it.
+    """
+
+    key: str
+    sort: str
+    fields: Mapping[str, Any]
+    files: tuple[IncomingFile, ...] = ()
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A connector whose target holds things for the city, which the hub goes and fetches.
+
+    Each verb ends within its deadline and raises only DeliveryError. What is not acknowledged is given again.
+    """
+
+    async def fetch(self, deadline: Deadline) -> Sequence[Incoming]:
+        """Give the oldest of what the target holds, at most one of its pages; nothing when it holds nothing."""
+        ...
+
+    async def acknowledge(self, incoming: Incoming, deadline: Deadline) -> None:
+        """Say that the hub has it, on disk: the target need not give it again."""
+        ...
+
+    async def decline(self, incoming: Incoming, reason: str, deadline: Deadline) -> None:
+        """Say that the city cannot use it, in words without personal data, and that it need not be given again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request of a target to its door at the hub, `path` below that door; header names in lower case."""
+
+    method: str
+    path: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the target is answered."""
+
+    status: int
+    media_type: str = "text/plain; charset=utf-8"
+    body: bytes = b""
+
+
+class Desk(Protocol):
+    """What a target that calls may have done at the hub, to its own deliveries and to nothing else."""
+
+    async def nudge(self, reference: str) -> bool:
+        """Ask the target now, rather than later, about what waits under its `reference`; False when nothing does."""
+        ...
+
+    async def conclude(self, key: DeliveryKey, verdict: Verdict, code: str = "") -> bool:
+        """Take the target's proved word: it has the delivery (ACCEPTED), or will not (REFUSED); False if unknown."""
+        ...
+
+    async def sent(self, operation: str, since: datetime, until: datetime) -> Sequence[Outbound]:
+        """Give the messages of an operation written in that time, of requests that a person or a rule let through."""
+        ...
+
+
+@runtime_checkable
+class Called(Protocol):
+    """A connector whose target calls the hub: a notification, a service of ours that it polls."""
+
+    async def serve(self, call: Call, desk: Desk) -> Reply:
+        """Answer one call, whose proof is checked here; what proves nothing may only nudge. Raises nothing."""
+        ...
+
+
 Connect = Callable[[Mapping[str, Any], ErrorTable], Connector]
 """What a connector's package offers as `connect`: settings are validated there, unknown ones refused."""
 
@@ -149,6 +239,8 @@ class Fault(Frozen):
     verdict: Verdict
     taken: bool = False
     """Whether the sandbox has the message although it failed to say so."""
+    operations: tuple[str, ...] = ()
+    """The operations that it can befall; all, when none is named."""
 
 
 LOOPBACK: Final = "127.0.0.1"

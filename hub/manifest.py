@@ -36,12 +36,18 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Operation(Frozen):
-    """One thing a connector can do."""
+    """One thing a connector can do; one whose effect is `safe` may be asked while somebody waits.
+
+    `contract`, `answer`: files of the connector's folder, what it takes and the JSON Schema of its receipt's details.
+    `cache`: how long the answer of a safe operation may be given again.
+    """
 
     title: str
     effect: Effect
     visible_after: Duration = timedelta(seconds=5)
     contract: str = ""
+    answer: str = ""
+    cache: Duration | None = None
     deadline: Duration | None = None
 
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import orjson
 import pytest
 from pydantic import ValidationError
@@ -112,6 +113,22 @@ def check_discretion(error: DeliveryError, sample: Mapping[str, Any]) -> None:
     assert [text for text in texts(sample) if text in shown] == []
 
 
+def check_details(name: str, operation: Operation, receipt: Receipt) -> None:
+    """What later steps may use of an answer is what the operation declares of it, and is declared."""
+    if operation.effect is Effect.SAFE:
+        assert operation.answer, "a question declares the JSON Schema of its answer"
+    if operation.answer:
+        schema = orjson.loads((CONNECTORS / name / operation.answer).read_bytes())
+        validator = jsonschema_rs.validator_for(schema, validate_formats=True)
+        assert [error.message for error in validator.iter_errors(orjson.loads(orjson.dumps(receipt.details)))] == []
+    else:
+        assert not receipt.details, "details without an `answer` schema"
+
+
+def befalls(fault: Fault, operation: str) -> bool:
+    return not fault.operations or operation in fault.operations
+
+
 def check_verdict(outcome: Receipt | DeliveryError, fault: Fault) -> None:
     if fault.verdict is Verdict.ACCEPTED:
         assert isinstance(outcome, Receipt)
@@ -132,6 +149,8 @@ def test_its_folder_is_complete(name):
     assert (folder / "README.md").read_text("utf-8").startswith("# ")
     for operation in manifest.operations.values():
         assert not operation.contract or (folder / operation.contract).exists()
+        assert not operation.answer or (folder / operation.answer).exists()
+        assert operation.cache is None or operation.effect is Effect.SAFE
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -161,9 +180,11 @@ async def test_each_sample_is_taken_once(name):
     for operation in await operations_of(name):
         async with examining(name) as candidate:
             message = candidate.message(operation)
-            assert isinstance(await candidate.connector.deliver(message), Receipt)
-            assert message.exchange.sent
+            receipt = await candidate.connector.deliver(message)
+            assert isinstance(receipt, Receipt)
+            check_details(name, candidate.operations[operation], receipt)
             if candidate.operations[operation].effect is not Effect.SAFE:
+                assert message.exchange.sent
                 assert candidate.taken == 1
 
 
@@ -214,14 +235,17 @@ async def test_a_key_that_the_target_recognises_is_taken_once(name):
 @pytest.mark.parametrize(("name", "fault"), FAULTS)
 async def test_each_fault_means_what_the_menu_says(name, fault):
     within = 0.3 if fault == "slow" else 3
+    expected = sandbox_of(name).menu[fault]
     for operation in await operations_of(name):
+        if not befalls(expected, operation):
+            continue
         async with examining(name) as candidate, asyncio.timeout(30):
-            expected = candidate.sandbox.menu[fault]
+            leaves_a_trace = candidate.operations[operation].effect is not Effect.SAFE
             await candidate.connector.probe(Deadline(timedelta(seconds=10)))
             candidate.sandbox.break_with(fault)
             outcome = await candidate.deliver(operation, within)
             check_verdict(outcome, expected)
-            assert candidate.taken == int(expected.taken)
+            assert candidate.taken == int(expected.taken and leaves_a_trace)
             if isinstance(outcome, DeliveryError):
                 check_discretion(outcome, candidate.sandbox.sample(operation))
             if isinstance(outcome, UncertainError):
