@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import ColumnElement, Connection, Executable, Table, bindparam
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
@@ -26,6 +27,9 @@ LENGTH: Final = re.compile(r"\(\d+\)")
 
 EACH: Final = -1
 """The length of a list for a statement that is run for each row of values."""
+
+ROWS: Final = "rows_of_the_batch"
+"""The one parameter of a statement run over many rows."""
 
 EXPANDING: Final = f"__[POSTCOMPILE_{LISTED}]"
 
@@ -49,7 +53,8 @@ class Text:
         """Put a list's values in the form the statement names them: one by one, or as one array."""
         if self.positional:
             return {f"{LISTED}_{index}": value for index, value in enumerate(among)}
-        return {LISTED: list(among)}
+        numbers = all(isinstance(value, int) for value in among)
+        return {LISTED: f"{{{','.join(map(str, among))}}}" if numbers else list(among)}
 
 
 class Prepared:
@@ -74,8 +79,7 @@ class Prepared:
             if text.positional:
                 cursor.executemany(text.sql, [text.parameters(row) for row in rows])
             else:
-                columns = {name: [row[name] for row in rows] for name in text.names}
-                cursor.execute(text.sql, text.parameters(columns))
+                cursor.execute(text.sql, text.parameters({ROWS: orjson.dumps(rows, default=_written_out).decode()}))
             return int(cursor.rowcount)
 
     def rows(self, connection: Connection, values: Mapping[str, Any], among: Collection[Any] = ()) -> list[Any]:
@@ -95,9 +99,10 @@ class Prepared:
             return list(map(self._row._make, cursor.fetchall()))
 
     def _text(self, dialect: Dialect, length: int) -> Text:
-        known = self._texts.get((dialect.name, length))
+        form = length if length == EACH or dialect.positional else 0
+        known = self._texts.get((dialect.name, form))
         if known is None:
-            known = self._texts[dialect.name, length] = self._compile(dialect, length)
+            known = self._texts[dialect.name, form] = self._compile(dialect, length)
         return known
 
     def _compile(self, dialect: Dialect, length: int) -> Text:
@@ -109,31 +114,41 @@ class Prepared:
             return Text(sql, list(_expanded(compiled.positiontup, items)), constants, positional=True)
         kinds = {name: bind.type for bind, name in compiled.bind_names.items() if name not in constants}
         if length == EACH:
-            arrays = {name: _array(kind, dialect) for name, kind in kinds.items()}
-            return Text(_over_arrays(compiled.string, arrays), list(arrays), constants, positional=False)
+            columns = {name: _unmeasured(kind, dialect) for name, kind in kinds.items()}
+            return Text(_over_rows(compiled.string, columns), (), constants, positional=False)
         sql = compiled.string
         if LISTED in kinds:
-            sql = sql.replace(f"IN ({EXPANDING})", f"= ANY (%({LISTED})s::{_array(kinds[LISTED], dialect)})")
+            sql = sql.replace(f"IN ({EXPANDING})", f"= ANY (%({LISTED})s::{_unmeasured(kinds[LISTED], dialect)}[])")
         return Text(sql, (), constants, positional=False)
 
 
-def _array(kind: Any, dialect: Dialect) -> str:
-    """Name the type of an array, of no given length: a cast cuts what is too long, where a column refuses it."""
-    return LENGTH.sub("", kind.compile(dialect)) + "[]"
+def _unmeasured(kind: Any, dialect: Dialect) -> str:
+    """Name a type without its length: a cast cuts what is too long, where a column refuses it."""
+    return LENGTH.sub("", kind.compile(dialect))
 
 
-def _over_arrays(sql: str, arrays: Mapping[str, str]) -> str:
-    """Write an INSERT or an UPDATE of one row as one of many (PostgreSQL): each value is its row's of an array."""
-    given = ", ".join(f"%({name})s::{kind}" for name, kind in arrays.items())
-    source = f"FROM unnest({given}) AS batch({', '.join(arrays)})"
+def _over_rows(sql: str, columns: Mapping[str, str]) -> str:
+    """Write an INSERT or an UPDATE of one row as one of many (PostgreSQL), whose values are one text of JSON.
+
+    The driver writes arrays in Python, each text through a regular expression: a third of the API's CPU (measured).
+    """
+    shape = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    source = f"FROM json_to_recordset(%({ROWS})s::json) AS batch({shape})"
     told = re.sub(
         r"%\((\w+)\)s(::[A-Z]+(\(\d+\))?)?",
-        lambda found: f"batch.{found[1]}" if found[1] in arrays else found[0],
+        lambda found: f"batch.{found[1]}" if found[1] in columns else found[0],
         sql,
     )
     if told.startswith("INSERT"):
         return re.sub(r" VALUES \((.*?)\)(?= ON CONFLICT|$)", rf" SELECT \1 {source}", told, count=1)
     return told.replace(" WHERE ", f" {source} WHERE ", 1)
+
+
+def _written_out(value: Any) -> str:
+    """Write what JSON has no word for: bytes, as PostgreSQL reads them."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    raise TypeError(type(value).__name__)
 
 
 def _row_type(description: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Asks Logitud for certificates over SOAP: the connector and its settings."""
+"""Hands requests and questions to Logitud over SOAP: the connector and its settings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Final
 from connectors._transport.http import HttpClient, HttpSettings
 from connectors._transport.soap import SoapPort
 from connectors.logitud.wire import (
+    DEMANDES,
+    QUESTIONS,
     check_up,
     read_found,
     read_receipt,
@@ -28,7 +30,7 @@ class Settings(HttpSettings):
 
 
 class Logitud:
-    """Asks for certificates, finds a request again by our key, follows it."""
+    """Hands requests over, finds one again by our key, follows it; asks what an elector asks."""
 
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._errors = errors
@@ -36,15 +38,21 @@ class Logitud:
         self._port = SoapPort(WSDL, self._http, errors, unavailable=settings.unavailable)
 
     async def deliver(self, message: Outbound) -> Receipt:
-        """Ask for a certificate; the receipt bears Logitud's number, and its reserve when it has one.
+        """Hand a request over, or ask a question.
 
-        A reference that is already known is looked up, so that it counts only with the same content.
+        The receipt of a request bears Logitud's number, and its reserve when it has one. A reference that is
+        already known is looked up, so that it counts only with the same content.
         """
-        answer = await self._call(message, "DemanderActe", await write(message))
+        if message.operation in QUESTIONS:
+            call, read = QUESTIONS[message.operation]
+            return read(await self._call(message, call, message.fields), self._errors)
+        answer = await self._call(message, DEMANDES[message.operation].call, await write(message))
         return read_receipt(answer, self._errors) or await self._recognise(message)
 
     async def look_up(self, message: Outbound) -> Receipt | None:
-        """Ask whether Logitud has our reference, and with the same content."""
+        """Ask whether Logitud has our reference, and with the same content; a question leaves none behind."""
+        if message.operation in QUESTIONS:
+            raise UncertainError("not_askable")
         answer = await self._call(message, "RechercherDemande", {"ReferenceExterne": message.key})
         return read_found(answer, message, self._errors)
 
