@@ -188,8 +188,12 @@ TAKE_SUSPECT: Final = _take(DUE.where(DELIVERIES.c.claims > 0))
 """What was claimed before and never reached its intent may be what killed its holder: it is claimed alone."""
 
 HELD_NOW: Final = Prepared(
-    select(func.count().label("held")).where(DELIVERIES.c.target == bindparam("b_target"), text(among(HELD)))
+    select(func.count().label("held")).where(
+        DELIVERIES.c.target == bindparam("b_target"), text(among(HELD)), DELIVERIES.c.lease_until > bindparam("b_now")
+    )
 )
+"""What a lease still covers: a process that is frozen keeps its deliveries, but not their target from others."""
+
 TARGET: Final = Prepared(
     select(*(TARGETS.c[name] for name in ("name", "paused", "breaker", "opened_at", "tokens", "tokens_at")))
     .where(TARGETS.c.name == bindparam("b_target"))
@@ -256,7 +260,7 @@ def _is_shut(target: Row[Any], policy: Policy, now: int) -> bool:
 
 def _free(connection: Connection, target: Row[Any], policy: Policy, now: int) -> int:
     """Say how many deliveries the target may be given beside those in hand; one alone tries a cooled breaker."""
-    [(held,)] = HELD_NOW.rows(connection, {"b_target": target.name})
+    [(held,)] = HELD_NOW.rows(connection, {"b_target": target.name, "b_now": now})
     if target.breaker != BreakerState.CLOSED:
         return 1 - int(held)
     free = policy.concurrency - held

@@ -388,7 +388,7 @@ class Engine:
             await self._release(target, one, "owner_lost")
             return
         ruling = judge_sending(self._case(target, one), UncertainError("owner_lost"))
-        await self._record(target, one, ruling._replace(well=True), Trial(self._ledger.book.now(), Exchange()))
+        await self._record(target, one, ruling._replace(well=None), Trial(self._ledger.book.now(), Exchange()))
 
     async def _release(self, target: LiveTarget, one: Parcel, code: str) -> None:
         """Put back a delivery that nothing was done about."""

@@ -30,8 +30,8 @@ class Ruling(NamedTuple):
     """Whether the target may have taken it, as far as we know after this."""
     if_absent: str = ""
     """The code to park it with, should the target say twice that it does not have it; else it is sent again."""
-    well: bool = True
-    """Whether the target itself works, for its breaker."""
+    well: bool | None = True
+    """Whether the target itself works, for its breaker; None when nothing was learnt of it."""
 
 
 class Case(NamedTuple):

@@ -192,7 +192,7 @@ def _breakers(connection: Connection, outcomes: Iterable[Outcome], now: int) -> 
     """Count each target's failures in a row; enough of them open its breaker, one success closes it."""
     by_target: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        if outcome.exchange is not None and outcome.counts:
+        if outcome.exchange is not None and outcome.counts and outcome.ruling.well is not None:
             by_target[outcome.claim.target].append(outcome)
     if not by_target:
         return

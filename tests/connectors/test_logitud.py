@@ -1,4 +1,4 @@
-"""Logitud: certificates asked for once, refusals in the agents' words, nothing said that is not known."""
+"""Logitud: requests handed over once, refusals in the agents' words, nothing said that is not known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ import pytest
 import connectors.logitud
 from connectors._transport.soap import InvalidMessageError
 from connectors.logitud.sandbox import CATALOGUE, CODES, SOAP_FAULTS, Sandbox
-from connectors.logitud.wire import ACTS, UNKNOWN, read_found, read_receipt
+from connectors.logitud.wire import (
+    DEMANDES,
+    QUESTIONS,
+    UNKNOWN,
+    read_found,
+    read_polling_station,
+    read_receipt,
+    read_registration,
+)
 from hub.connector import Deadline, DifferentError, File, Outbound, Receipt
 from hub.errors import DeliveryError, RefusedError, TransientError, UncertainError
 from hub.manifest import ErrorTable
@@ -35,9 +43,9 @@ def message(fields=SAMPLE, operation=BIRTH, files=()) -> Outbound:
     return Outbound(KEY, operation, orjson.dumps(fields), soon(), files)
 
 
-def changed(path: str, value) -> dict:
-    """The sample with one field changed, or removed when `value` is None."""
-    fields = orjson.loads(orjson.dumps(SAMPLE))
+def changed(path: str, value, operation: str = BIRTH) -> dict:
+    """The operation's sample with one field changed, or removed when `value` is None."""
+    fields = Sandbox().sample(operation)
     *above, last = path.split(".")
     place = fields
     for step in above:
@@ -48,13 +56,13 @@ def changed(path: str, value) -> dict:
     return fields
 
 
-def file_of(content: bytes, announced: bytes | None = None) -> File:
+def file_of(content: bytes, announced: bytes | None = None, name: str = "pièce.pdf") -> File:
     async def read() -> AsyncIterator[bytes]:
         yield content[:3]
         yield content[3:]
 
     announced = content if announced is None else announced
-    return File("pièce.pdf", "application/pdf", len(content), hashlib.sha256(announced).hexdigest(), read)
+    return File(name, "application/pdf", len(content), hashlib.sha256(announced).hexdigest(), read)
 
 
 @asynccontextmanager
@@ -69,8 +77,8 @@ async def facing(sandbox: Sandbox | None = None, **settings):
         await sandbox.stop()
 
 
-@pytest.mark.parametrize("operation", ACTS)
-async def test_a_certificate_is_asked_for_and_found_again(operation):
+@pytest.mark.parametrize("operation", DEMANDES)
+async def test_what_is_handed_over_is_found_again(operation):
     async with facing() as (logitud, sandbox):
         asked = message(sandbox.sample(operation), operation)
         receipt = await logitud.deliver(asked)
@@ -255,3 +263,164 @@ def test_each_answer_means_one_thing(answer, failure, code):
 def test_only_a_clear_absence_is_an_absence(answer):
     with pytest.raises(DeliveryError):
         read_found(answer, message(), ERRORS)
+
+
+VOTE = "preinscrire_electeur"
+CENSUS = "recenser_citoyen"
+APPEAL = "deposer_rapo"
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "value"),
+    [
+        (VOTE, "DateNaissance", "1988-03-14"),
+        (VOTE, "NomNaissance", "MARTIN"),
+        (CENSUS, "Personne.Prenoms", "ZOÉ"),
+        (CENSUS, "Personne.DateNaissance", "2010-05-22"),
+        (APPEAL, "Avis.Numero", "21130001200019260029999999"),
+        (APPEAL, "Requerant.Nom", "MARTIN"),
+    ],
+)
+async def test_the_same_reference_for_somebody_or_something_else_is_for_a_person(operation, path, value):
+    async with facing() as (logitud, sandbox):
+        await logitud.deliver(message(sandbox.sample(operation), operation))
+        with pytest.raises(DifferentError):
+            await logitud.deliver(message(changed(path, value, operation), operation))
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "value"),
+    [
+        (VOTE, "Nationalite", "Suisse"),
+        (VOTE, "Situation", "Retour"),
+        (VOTE, "NomNaissance", "Lefèvre"),
+        (VOTE, "Sexe", None),
+        (VOTE, "DateNaissance", "14/03/1987"),
+        (CENSUS, "Personne.LieuNaissance", "A" * 33),
+        (CENSUS, "FiliationPere.Nom", "nguyen"),
+        (CENSUS, "Contact.Telephone", "+33639985678"),
+        (APPEAL, "Avis.Numero", "12"),
+        (APPEAL, "Immatriculation", "ab-123-cd"),
+        (APPEAL, "Motif", "COLERE"),
+        (APPEAL, "Expose", "Un œil sur l'horodateur"),
+        (APPEAL, "Expose", ""),
+        ("est_inscrit", "NomNaissance", "ŁUKASZ"),
+        ("bureau_de_vote", "Adresse.CodePostal", "1310"),
+    ],
+)
+async def test_the_contract_is_checked_before_anything_leaves(operation, path, value):
+    async with facing() as (logitud, sandbox):
+        wrong = message(changed(path, value, operation), operation)
+        with pytest.raises(InvalidMessageError):
+            await logitud.deliver(wrong)
+        assert wrong.exchange.fault.endswith(path)
+        assert wrong.exchange.sent == b""
+        assert not sandbox.taken()
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "value", "code"),
+    [
+        (VOTE, "Nationalite", "RessortissantUE", "NATIONALITE-INCOMPLETE"),
+        (VOTE, "PrecedentLieuInscription", None, "PRECEDENT-LIEU-MANQUANT"),
+        (VOTE, "Situation", "PremiereInscription", "DEJA-INSCRIT"),
+        (VOTE, "Piece", [{"Nature": "PIECE-IDENTITE", "Fichier": "absente.pdf"}], "PIECE-MANQUANTE"),
+        (APPEAL, "Piece", [{"Nature": "AVIS-PAIEMENT"}], "PIECE-MANQUANTE"),
+        (APPEAL, "Piece", [{"Nature": "CESSION"}], "PIECE-MANQUANTE"),
+        (APPEAL, "Requerant.Qualite", "MANDATAIRE", "PIECE-MANQUANTE"),
+        (APPEAL, "DateRecours", "2026-02-18", "DELAI-DEPASSE"),
+        (APPEAL, "Avis", {"Numero": "2113000120", "Date": "2026-01-09", "Remise": "SUR-PLACE"}, "DELAI-DEPASSE"),
+    ],
+)
+async def test_the_town_s_rules_refuse_by_their_own_code(operation, path, value, code):
+    async with facing() as (logitud, sandbox):
+        with pytest.raises(RefusedError, match=f"^{code}$"):
+            await logitud.deliver(message(changed(path, value, operation), operation))
+        assert not sandbox.taken()
+
+
+@pytest.mark.parametrize(
+    ("notice", "posted", "made"),
+    [
+        ("2026-01-12", "POSTE", "2026-02-17"),
+        ("2026-01-12", "SUR-PLACE", "2026-02-12"),
+        ("2026-01-31", "SUR-PLACE", "2026-02-28"),
+        ("2025-12-31", "DEMATERIALISEE", "2026-01-31"),
+    ],
+)
+async def test_an_appeal_of_the_last_day_is_in_time(notice, posted, made):
+    avis = {"Numero": "2113000120", "Date": notice, "Remise": posted}
+    fields = {**Sandbox().sample(APPEAL), "Avis": avis, "DateRecours": made}
+    async with facing() as (logitud, sandbox):
+        await logitud.deliver(message(fields, APPEAL))
+        assert sandbox.taken()[KEY] == 1
+
+
+async def test_an_appeal_travels_with_its_papers():
+    pieces = [
+        {"Nature": "AVIS-PAIEMENT", "Fichier": "avis.pdf"},
+        {"Nature": "CESSION", "Fichier": "cession.pdf"},
+        {"Nature": "MANDAT", "Fichier": "mandat.pdf"},
+    ]
+    fields = {**changed("Requerant.Qualite", "MANDATAIRE", APPEAL), "Piece": pieces}
+    files = tuple(file_of(b"%PDF-1", name=piece["Fichier"]) for piece in pieces)
+    async with facing() as (logitud, sandbox):
+        with pytest.raises(RefusedError, match=r"^PIECE-MANQUANTE$"):
+            await logitud.deliver(message(fields, APPEAL, files[:2]))
+        await logitud.deliver(message(fields, APPEAL, files))
+        assert sandbox.taken()[KEY] == 1
+
+
+async def test_an_elector_learns_where_to_vote():
+    async with facing() as (logitud, sandbox):
+        receipt = await logitud.deliver(message(sandbox.sample("bureau_de_vote"), "bureau_de_vote"))
+        assert receipt.details == {
+            "trouve": True,
+            "bureau": "0012",
+            "lieu": "Groupe scolaire Jules Ferry",
+            "adresse": {"voie": "2 rue des Écoles", "code_postal": "13100", "ville": "AIX-EN-PROVENCE"},
+        }
+
+
+async def test_an_elector_who_is_not_on_the_roll_has_no_polling_station():
+    async with facing() as (logitud, _):
+        stranger = message(changed("NomNaissance", "MARTIN", "bureau_de_vote"), "bureau_de_vote")
+        assert (await logitud.deliver(stranger)).details == {"trouve": False}
+
+
+@pytest.mark.parametrize("situation", ["INSCRIT", "EN-COURS", "RADIE", "NON-INSCRIT"])
+async def test_only_who_is_registered_is_said_to_be(situation):
+    async with facing() as (logitud, sandbox):
+        sandbox.roll["LEFÈVRE", "LÉA MARIE", "1987-03-14"] = situation
+        receipt = await logitud.deliver(message(sandbox.sample("est_inscrit"), "est_inscrit"))
+        assert receipt.details == {"inscrit": situation == "INSCRIT", "situation": situation}
+
+
+async def test_a_pre_registration_shows_on_the_roll_as_pending():
+    who = {"NomNaissance": "BENKHALED", "Prenoms": "SAMIRA", "DateNaissance": "1990-01-02"}
+    async with facing() as (logitud, sandbox):
+        await logitud.deliver(message({**sandbox.sample(VOTE), **who}, VOTE))
+        assert (await logitud.deliver(message(who, "est_inscrit"))).details["situation"] == "EN-COURS"
+
+
+@pytest.mark.parametrize("operation", QUESTIONS)
+async def test_a_question_leaves_nothing_to_find_again(operation):
+    async with facing() as (logitud, sandbox):
+        with pytest.raises(UncertainError, match=r"^not_askable$"):
+            await logitud.look_up(message(sandbox.sample(operation), operation))
+
+
+@pytest.mark.parametrize("read", [read_polling_station, read_registration])
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        ({"Message": {"severity": "INFO", "code": "OK"}, "Bureau": None, "Inscription": None}, UncertainError),
+        ({"Message": {"severity": "ERROR", "code": "PLUSIEURS-ELECTEURS"}}, RefusedError),
+        ({"Message": {"severity": "FATAL", "code": "MAINTENANCE-NOCTURNE"}}, TransientError),
+        ({}, UncertainError),
+        (None, UncertainError),
+    ],
+)
+def test_a_question_without_its_answer_is_not_answered(read, answer, failure):
+    with pytest.raises(failure):
+        read(answer, ERRORS)

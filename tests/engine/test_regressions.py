@@ -407,6 +407,18 @@ async def test_a_call_that_never_left_says_nothing_about_its_target(make_town, m
         assert town.rows("SELECT breaker FROM target WHERE name = 'cible'")[0].breaker == "closed"
 
 
+async def test_a_process_that_dies_as_it_tries_a_broken_target_says_nothing_about_it(make_town):
+    async with make_town(serve=False) as town:
+        number = await town.submit("once")
+        town.change("UPDATE delivery SET state = 'sending', owner = 'gone', fence = 1, sent_at = 1, lease_until = 2")
+        town.change("UPDATE target SET breaker = 'half_open', fails = 5, opened_at = 1 WHERE name = 'cible'")
+    async with make_town() as town:
+        await town.settle(number, "parked")
+        assert town.outcomes(number) == ["given_up"]
+        [health] = town.rows("SELECT breaker, fails, last_success_at FROM target WHERE name = 'cible'")
+        assert tuple(health) == ("half_open", 5, 0)
+
+
 async def test_a_bucket_filled_by_a_clock_that_was_set_back_fills_again(still):
     numbers = [await still.submit("idempotent") for _ in range(5)]
     clock = still.hub.ledger.book.now()

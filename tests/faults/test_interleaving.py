@@ -286,3 +286,18 @@ def test_wherever_two_workers_stop_nothing_is_doubled(point, manner, other, seco
         town.who_was_replaced_moves_nothing()
     finally:
         town.teardown()
+
+
+@pytest.mark.parametrize("failures", [0, 3], ids=["in its hands", "and its breaker open"])
+def test_a_frozen_process_keeps_its_deliveries_but_not_their_target_from_others(failures):
+    town = Interleaving()
+    try:
+        held = [town._submit(Effect.IDEMPOTENT, (), WELL) for _ in range(1 if failures else 8)]
+        town.workers[0].stop = (Point.HALF_WRITTEN, Manner.FROZEN)
+        town._hint(0, held)
+        other = town._submit(Effect.IDEMPOTENT, ["no connection"] * failures, WELL)
+        town._hint(1, [other])
+        town.wait(240)
+        assert town.town.delivery(other).state == State.DELIVERED
+    finally:
+        town.teardown()
