@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -43,8 +44,10 @@ class Case(NamedTuple):
     now: Instant
 
     def after(self, wait: timedelta) -> Instant:
-        """Say when `wait` is over, or when the target next opens after that."""
-        return self.policy.opening(later(self.now, wait))
+        """Say when `wait` is over, or, when the target is closed by then, soon after it opens: not all at once."""
+        wanted = later(self.now, wait)
+        opens = self.policy.opening(wanted)
+        return opens if opens == wanted else later(opens, self.policy.base * random.random())  # noqa: S311  # no secret
 
     @property
     def settled(self) -> Instant:

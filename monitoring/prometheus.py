@@ -33,6 +33,9 @@ from hub.manifest import UNMAPPED
 from hub.policy import Policy
 from hub.tables import DELIVERIES, TROUBLED, BreakerState, among
 
+UNTRUSTED: Final = "tls"
+"""The code of a call whose target showed a certificate that is over, or that nobody vouches for."""
+
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
@@ -65,6 +68,9 @@ class Samples:
         self.unmapped = Counter(
             "hub_unmapped_errors", "Errors that a connector's table does not know", ["target"], registry=registry
         )
+        self.untrusted = Counter(
+            "hub_certificate_failures", "Calls refused for the target's certificate", ["target"], registry=registry
+        )
         self.late = Counter(
             "hub_late_outcomes", "Outcomes that came after the delivery had moved on", ["target"], registry=registry
         )
@@ -74,7 +80,7 @@ class Samples:
     def foresee(self, names: Iterable[str]) -> None:
         """Begin at zero what is rare: Prometheus sees no increase in a counter that appears with its first event."""
         for name in names:
-            for counter in (self.retries, self.unmapped, self.late, self.swept):
+            for counter in (self.retries, self.unmapped, self.untrusted, self.late, self.swept):
                 sample(counter, name)
 
     def record(self, event: HubEvent) -> None:
@@ -97,6 +103,8 @@ class Samples:
             sample(self.retries, event.target).inc()
         if event.code == UNMAPPED:
             sample(self.unmapped, event.target).inc()
+        if event.code == UNTRUSTED:
+            sample(self.untrusted, event.target).inc()
         if event.late:
             sample(self.late, event.target).inc()
 

@@ -94,6 +94,7 @@ ROWS = {
     ),
     "20: refused connections, names, certificates": (
         "faults/test_targets.py::test_an_expired_certificate_is_waited_for_and_nothing_was_sent",
+        "deployment/test_alerts.py::test_each_story_ends_with_the_alerts_it_should",
         "engine/test_deliveries.py::test_a_target_that_is_not_there_is_waited_for",
         "engine/test_limits.py::test_the_breaker_opens_after_enough_failures_and_one_delivery_tries_it_again",
         "connectors/test_http.py::test_a_closed_port_is_transient",
@@ -121,6 +122,7 @@ ROWS = {
     ),
     "25: a closed or paused target": (
         "engine/test_limits.py::test_a_closed_target_is_left_alone",
+        "hub/test_judgement.py::test_what_waits_for_a_target_to_open_does_not_come_all_at_once",
         "engine/test_limits.py::test_a_paused_target_is_left_alone_until_it_is_resumed",
         "hub/test_api_operations.py::test_a_paused_target_is_sent_nothing_until_it_is_resumed",
     ),

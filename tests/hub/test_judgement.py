@@ -11,7 +11,7 @@ from hub.judgement import Case, judge_asking, judge_sending
 from hub.lifecycle import Event, State
 from hub.manifest import Operation
 from hub.model import Effect
-from hub.policy import Policy
+from hub.policy import Hours, Policy
 
 NOW = 1_790_000_000_000
 FOUR_DAYS = 4 * 86_400_000
@@ -152,3 +152,14 @@ def test_patience_ends_with_a_person(claim):
 def test_a_mapping_that_fails_sends_nothing_and_goes_to_a_person():
     ruling = judge_sending(case(state=State.CLAIMED), MappingError("logitud/acte", ("Nom",)))
     assert (ruling.event, ruling.code) == (Event.GIVEN_UP, "mapping")
+
+
+def test_what_waits_for_a_target_to_open_does_not_come_all_at_once():
+    hours = Hours(days=["tue"], opens="08:00", closes="09:00")
+    closed = case(Effect.SAFE, Policy(hours=hours, base="10m"))
+    opens = closed.policy.opening(NOW)
+    assert opens > NOW
+    comes = {judge_sending(closed, TransientError("connect")).next_at for _ in range(50)}
+    assert len(comes) > 25
+    assert min(comes) >= opens
+    assert max(comes) <= opens + 600_000
