@@ -15,7 +15,7 @@ from hub.errors import ConflictError, IllegalTransitionError
 from hub.judgement import NOT_TAKEN
 from hub.lifecycle import FINAL, Event, State, advance
 from hub.model import FINAL_STATUSES, Effect
-from hub.routing import Await, Deliver, Notify
+from hub.routing import Await, Carried, Deliver, Notify, Route
 from hub.settlement import ROOM, Settled, settle
 from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
 
@@ -148,18 +148,30 @@ def _cancel(book: Book, connection: Connection, wanted: Cancel) -> int:
     if request.status in FINAL_STATUSES:
         raise ConflictError("this request has ended")
     route = book.definition(connection, request.version).route
-    business = [row for row in _deliveries(connection, wanted.number) if isinstance(route.named.get(row.step), Deliver)]
-    if any(row.ever_uncertain for row in business):
+    rows = [row for row in _deliveries(connection, wanted.number) if not _tells(route, row)]
+    sent = [row for row in rows if isinstance(route.named.get(row.step), Deliver)]
+    if any(row.ever_uncertain and row.state != State.DELIVERED for row in sent):
         raise ConflictError("a target may have taken it: verify first")
-    if any(row.state == State.DELIVERED for row in business):
+    if any(row.state == State.DELIVERED and not _can_be_undone(route, row) for row in sent):
         raise ConflictError("a target has taken part of it: finish it by hand instead")
-    for row in business:
+    for row in rows:
         if row.state not in FINAL:
             _move(book, connection, row, Event.CANCELLED)
     cancelled = update(REQUESTS).where(REQUESTS.c.number == wanted.number).values(cancelled=True, awaiting="")
     connection.execute(cancelled)
     _audit(book, connection, wanted, (wanted.number, None), wanted.reason)
     return wanted.number
+
+
+def _tells(route: Route, row: Row[Any]) -> bool:
+    """Say whether a delivery only tells somebody something."""
+    return row.step not in route.named or isinstance(route.named[row.step], Notify)
+
+
+def _can_be_undone(route: Route, row: Row[Any]) -> bool:
+    """Say whether the route knows how to take a delivery back, or it takes one back itself."""
+    step = route.named[row.step]
+    return isinstance(step, Deliver) and (step.undo is not None or step.is_reversal)
 
 
 def _correct(book: Book, connection: Connection, wanted: Correct) -> int:
@@ -283,7 +295,7 @@ def _keep_items(book: Book, connection: Connection, request: Row[Any], bodies: t
     route = book.definition(connection, request.version).route
     for row in _deliveries(connection, request.number):
         step = route.named.get(row.step)
-        if row.state == State.QUEUED or row.id == retried or not isinstance(step, Deliver | Notify):
+        if row.state == State.QUEUED or row.id == retried or not isinstance(step, Carried):
             continue
         before, after = (route.items(step, body) for body in bodies)
         if before[row.item : row.item + 1] != after[row.item : row.item + 1]:

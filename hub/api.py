@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from hub import api_files, api_kinds, api_operations, api_requests
+from hub import api_files, api_kinds, api_operations, api_queries, api_requests, api_targets
 from hub.api_door import MEANINGS, problem_of
 from hub.api_schema import DESCRIPTION, TITLE, describer
 from hub.app import Hub
@@ -78,7 +78,7 @@ def build_api(hub: Hub) -> FastAPI:
     install(app)
     for error in MEANINGS:
         app.add_exception_handler(error, _refuse)
-    for module in (api_requests, api_files, api_kinds, api_operations):
+    for module in (api_requests, api_files, api_kinds, api_queries, api_operations, api_targets):
         app.include_router(module.router)
     app.router.routes += [*OWN, *hub.routes]
     app.openapi = describer(app, hub.catalogue)  # type: ignore[method-assign]  # as FastAPI documents

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,23 +19,26 @@ from starlette.routing import BaseRoute
 
 from hub.access import Keyring
 from hub.attachments import Attachments
-from hub.book import Book
-from hub.catalogue import Catalogue, Definition
+from hub.book import Book, Callback
+from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
 from hub.clock import SteadyClock, database_clock, keep_time, system_clock
+from hub.collector import Collector
 from hub.connector import Configured, Connector
 from hub.database import is_server, open_database, prepare
 from hub.engine import Engine, ignore
 from hub.errors import ConfigurationError
 from hub.events import Announcer
 from hub.inbox import Inbox, Wake
+from hub.inquiry import Inquirer
 from hub.keys import find_key
 from hub.ledger import Ledger
 from hub.mapping import CompiledMapping
-from hub.model import Instant
+from hub.model import Effect, Instant
 from hub.owner import FileOwner, Owner, ServerOwner, new_name, without_lock
 from hub.policy import Policy
+from hub.query import Query
 from hub.queue import Herald, Listener
-from hub.routing import Deliver, Notify
+from hub.routing import Done
 from hub.settings import HOME, Settings, TargetSettings
 from hub.stores import open_store
 from hub.target import LiveTarget
@@ -63,6 +67,7 @@ class Hub:
     engine: Engine
     attachments: Attachments
     inbox: Inbox
+    inquirer: Inquirer
     keyring: Keyring
     announcer: Announcer
     secret: bytes
@@ -94,20 +99,22 @@ async def open_hub(
     process that serves hears what is due, one that does not says so.
     """
     catalogue = Catalogue.read(HOME, *settings.homes)
-    live = {name: connect(catalogue, name, said) for name, said in settings.targets.items()}
+    configured = {**builtin(catalogue), **settings.targets}
+    live = {name: connect(catalogue, name, said) for name, said in configured.items()}
     catalogue = replace(catalogue, kinds=offered(catalogue, live))
     _check_names(settings, live, targets)
+    _check_sites(settings, live)
     secret, announcer = settings.secret(), Announcer()
     async with AsyncExitStack() as closing:
         closing.push_async_callback(_close_connectors, live)
         ledger, owner = await _open_ledger(settings, catalogue, live, closing)
-        herald = _herald(settings, closing) if hints and (targets is not None or not serve) else None
+        herald = _herald(settings, live, closing) if hints and (targets is not None or not serve) else None
         attachments = Attachments(ledger, await open_store(settings.files))
         engine = Engine(
             ledger,
             live,
             owner,
-            attachments.files,
+            attachments,
             announcer,
             sweep_every=settings.sweep_every,
             serves=targets,
@@ -124,6 +131,7 @@ async def open_hub(
             engine,
             attachments,
             inbox,
+            Inquirer(ledger, askable(catalogue, live), live, announcer),
             keyring,
             announcer,
             secret,
@@ -138,9 +146,14 @@ async def open_hub(
 
 
 async def _serve(hub: Hub, targets: Collection[str] | None, closing: AsyncExitStack, *, hints: bool) -> None:
-    """Carry deliveries until the hub closes, and hear hints about them if there are any."""
-    serving = asyncio.create_task(supervise(hub.engine.run, hub.failed))
-    closing.callback(serving.cancel)
+    """Carry deliveries until the hub closes, hear hints about them if there are any, and fetch what targets hold."""
+    served = {name: target for name, target in hub.targets.items() if targets is None or name in targets}
+    collector = Collector(
+        hub.ledger, hub.catalogue, hub.attachments, hub.inbox, hub.announcer, every=hub.settings.fetch_every
+    )
+    for work in (hub.engine.run, partial(collector.run, served)):
+        working = asyncio.create_task(supervise(work, hub.failed))
+        closing.callback(working.cancel)
     closing.push_async_callback(hub.engine.stop, hub.settings.grace)
     if hints:
         closing.push_async_callback(asyncio.to_thread, _listen(hub, targets).close)
@@ -170,11 +183,15 @@ async def _open_ledger(
     with database.connect() as connection:
         reading = database_clock(connection) if shared else system_clock()
     clock = SteadyClock(reading, shared=shared)
-    callbacks = {name: said.callback for name, said in settings.front_ends.items() if said.callback}
+    callbacks = {
+        name: Callback(said.callback, f"{live[said.callback].connector_name}/{CALLBACK_MAPPING}")
+        for name, said in settings.front_ends.items()
+        if said.callback
+    }
     operations = {name: target.operations for name, target in live.items()}
     file = None if shared else FileOwner(Path(database.url.database or "hub"))
     name = file.name if file else new_name()
-    ledger = Ledger(database, Book(catalogue, callbacks, operations, clock), name)
+    ledger = Ledger(database, Book(catalogue, callbacks, operations, clock, settings.sites), name)
     owner: Owner = file or ServerOwner(name, lambda names: ledger.read(without_lock, names))
     closing.callback(owner.close)
     closing.push_async_callback(ledger.close)
@@ -190,9 +207,9 @@ async def _open_ledger(
     return ledger, owner
 
 
-def _herald(settings: Settings, closing: AsyncExitStack) -> Herald:
+def _herald(settings: Settings, targets: Collection[str], closing: AsyncExitStack) -> Herald:
     """Publish hints to whoever serves, until the hub closes."""
-    herald = Herald(_broker(settings), settings.targets)
+    herald = Herald(_broker(settings), targets)
     closing.push_async_callback(asyncio.to_thread, herald.close)
     return herald
 
@@ -214,6 +231,12 @@ def _broker(settings: Settings) -> str:
 async def _close_connectors(live: Mapping[str, LiveTarget]) -> None:
     for target in live.values():
         await target.connector.close()
+
+
+def builtin(catalogue: Catalogue) -> dict[str, TargetSettings]:
+    """Give the targets that every installation has."""
+    names = [name for name, manifest in catalogue.manifests.items() if manifest.builtin]
+    return {name: TargetSettings(connector=name) for name in names}
 
 
 def connect(catalogue: Catalogue, name: str, said: TargetSettings) -> LiveTarget:
@@ -242,7 +265,7 @@ def offered(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> dict[str, D
     """
     kinds, lacking = {}, {}
     for kind, definition in catalogue.kinds.items():
-        steps = [step for step in definition.route.named.values() if isinstance(step, Deliver | Notify)]
+        steps = definition.route.carried
         missing = sorted({step.target for step in steps} - live.keys())
         if missing:
             lacking[kind] = missing
@@ -253,6 +276,24 @@ def offered(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> dict[str, D
     if lacking:
         log.warning("kinds not offered, for want of targets", **lacking)
     return kinds
+
+
+def askable(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> dict[str, Query]:
+    """Give the queries whose target this installation has.
+
+    Raises ConfigurationError when the mapping is written for another connector, or the operation changes something.
+    """
+    queries = {}
+    for name, query in catalogue.queries.items():
+        target = live.get(query.said.target)
+        if target is None:
+            continue
+        operation = target.operations.get(query.mapping.operation)
+        if query.mapping.connector != target.connector_name or operation is None or operation.effect is not Effect.SAFE:
+            wanted = f"{query.said.using} must write for a safe operation of {target.connector_name}"
+            raise ConfigurationError(catalogue.folders[name] / "query.yaml", wanted)
+        queries[name] = query
+    return queries
 
 
 def _check_names(settings: Settings, live: Mapping[str, LiveTarget], targets: Collection[str] | None) -> None:
@@ -266,7 +307,19 @@ def _check_names(settings: Settings, live: Mapping[str, LiveTarget], targets: Co
         raise ConfigurationError("--targets", f"among {', '.join(sorted(live))}: no target is called {unknown[0]!r}")
 
 
-def _check_step(folder: Path, step: Deliver | Notify, mapping: CompiledMapping, target: LiveTarget) -> None:
+def _check_sites(settings: Settings, live: Mapping[str, LiveTarget]) -> None:
+    """Raise ConfigurationError for a site whose target is not there, or speaks to another kind of system."""
+    for site, there in settings.sites.items():
+        for name, instead in there.items():
+            if not {name, instead} <= live.keys():
+                lacking = name if name not in live else instead
+                raise ConfigurationError("hub.yaml", f"sites.{site}: no target is called {lacking!r}")
+            if live[name].connector_name != live[instead].connector_name:
+                wanted = f"a {live[name].connector_name}, as {name} is"
+                raise ConfigurationError("hub.yaml", f"sites.{site}.{name}: {instead} must be {wanted}")
+
+
+def _check_step(folder: Path, step: Done, mapping: CompiledMapping, target: LiveTarget) -> None:
     if mapping.connector != target.connector_name:
         wanted = f"{step.using} writes for {mapping.connector}, the target {target.name} is a {target.connector_name}"
         raise ConfigurationError(folder / "route.yaml", f"step {step.name}: {wanted}")

@@ -9,12 +9,12 @@ from functools import partial
 
 from sqlalchemy import Connection, select
 
-from hub.connector import File
+from hub.connector import File, IncomingFile
 from hub.errors import RefusedError
 from hub.files import receive
 from hub.ledger import Ledger
 from hub.stores import Store
-from hub.tables import ATTACHMENTS
+from hub.tables import ATTACHMENTS, REQUESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,15 @@ class Attachments:
     def __init__(self, ledger: Ledger, store: Store) -> None:
         self._ledger, self._store = ledger, store
 
-    async def receive(self, stream: AsyncIterator[bytes], name: str, front_end: str) -> Described:
+    async def receive(
+        self, stream: AsyncIterator[bytes], name: str, front_end: str, request: int | None = None
+    ) -> Described:
         """Keep an uploaded file and describe it in the ledger; raises Problem for one not admitted, StoreError."""
         stored = await receive(stream, name, self._store)
         described = Described(
             id=secrets.token_hex(16),
             front_end=front_end,
-            request=None,
+            request=request,
             name=stored.name,
             media_type=stored.media_type,
             size=stored.size,
@@ -52,6 +54,21 @@ class Attachments:
         )
         await self._ledger.write(_describe, described)
         return described
+
+    async def keep(self, files: Sequence[IncomingFile], request: int) -> list[str]:
+        """Keep files that a target gave about a request, and give their ids; raises Problem or StoreError."""
+        front_end = await self._ledger.read(_house, request)
+        return [(await self._keep(file, front_end, request)).id for file in files]
+
+    async def take(self, files: Sequence[IncomingFile], front_end: str) -> list[str]:
+        """Keep files that came before their request, and give their ids; raises Problem or StoreError."""
+        return [(await self._keep(file, front_end, None)).id for file in files]
+
+    async def _keep(self, file: IncomingFile, front_end: str, request: int | None) -> Described:
+        async def whole() -> AsyncIterator[bytes]:
+            yield file.content
+
+        return await self.receive(whole(), file.name, front_end, request)
 
     async def find(self, ids: Collection[str]) -> list[Described]:
         """Find attachments by id, in no order; those that do not exist are not there."""
@@ -81,6 +98,10 @@ class Attachments:
                 yield piece
         except FileNotFoundError:
             raise RefusedError("file_missing") from None
+
+
+def _house(connection: Connection, request: int) -> str:
+    return str(connection.scalar(select(REQUESTS.c.front_end).where(REQUESTS.c.number == request)) or "")
 
 
 def _describe(connection: Connection, described: Sequence[Described]) -> list[None]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -11,8 +14,18 @@ from hub.clock import Clock, system_clock
 from hub.errors import ConfigurationError
 from hub.manifest import Operation
 from hub.model import Effect
+from hub.routing import Planned
 from hub.statements import upsert
 from hub.tables import DEFINITIONS
+
+NOWHERE: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
+
+
+class Callback(NamedTuple):
+    """How a front end is called back."""
+
+    target: str
+    mapping: str
 
 
 class Book:
@@ -21,13 +34,15 @@ class Book:
     def __init__(
         self,
         catalogue: Catalogue,
-        callbacks: Mapping[str, str] | None = None,
+        callbacks: Mapping[str, Callback] | None = None,
         operations: Mapping[str, Mapping[str, Operation]] | None = None,
         clock: Clock = system_clock,
+        sites: Mapping[str, Mapping[str, str]] = NOWHERE,
     ) -> None:
         self.catalogue, self.now = catalogue, clock
         self.callbacks = dict(callbacks or {})
-        """Front end → the target that calls it back."""
+        """Front end → the target that calls it back, and the mapping that writes for it."""
+        self._sites = sites
         self._operations = dict(operations or {})
         self._definitions = {definition.version: definition for definition in catalogue.kinds.values()}
 
@@ -53,6 +68,20 @@ class Book:
         name = self.definition(connection, version).mappings[mapping].operation
         operation = self._operations.get(target, {}).get(name)
         return operation.effect if operation else Effect.ONCE
+
+    def target_at(self, target: str, site: str) -> str:
+        """Name the target that a site has for this one."""
+        return self._sites.get(site, {}).get(target, target)
+
+    def placed(self, planned: Sequence[Planned], site: str) -> list[Planned]:
+        """Give each delivery the target that its request's site has for it."""
+        if site not in self._sites:
+            return list(planned)
+        return [replace(plan, target=self.target_at(plan.target, site)) for plan in planned]
+
+    def reads_answers(self, version: str) -> bool:
+        """Say whether a definition's mappings read what earlier steps were answered."""
+        return self.known(version).reads_answers
 
     def known(self, version: str) -> Definition:
         """Give a definition that `definition` has given before."""

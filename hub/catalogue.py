@@ -20,11 +20,16 @@ from hub.errors import ConfigurationError
 from hub.manifest import ErrorTable, Manifest
 from hub.mapping import CompiledMapping
 from hub.model import Frozen
-from hub.routing import INTEGRATION_ERROR, Deliver, Notify, Route, RouteFile
+from hub.query import Query
+from hub.routing import INTEGRATION_ERROR, Route, RouteFile
+from hub.schema import read_schema
 from hub.yamlfile import read_yaml
 
-CALLBACK_MAPPING: Final = "gru/etape"
-"""The mapping that writes every call-back to a front end."""
+REQUEST: Final = "hub.request"
+"""What a mapping writes `to` that makes a request of what a target gives."""
+
+CALLBACK_MAPPING: Final = "etape"
+"""What the mappings are called, one a connector, that write call-backs to front ends."""
 
 
 class StageText(Frozen):
@@ -56,6 +61,8 @@ class Definition:
     route: Route
     mappings: Mapping[str, CompiledMapping]
     messages: Mapping[str, str]
+    reads_answers: bool
+    """Whether a mapping reads what earlier steps were answered."""
     source: str
     """The definition's own text (JSON), from which `Definition.compile` makes it again."""
 
@@ -67,7 +74,7 @@ class Definition:
             name: CompiledMapping.read(f"mappings/{name}.yaml", text) for name, text in said["mappings"].items()
         }
         route = Route(read_yaml(f"{place}/route.yaml", said["route"], RouteFile))
-        schema = _schema(f"{place}/schema.json", said["schema"])
+        schema = read_schema(f"{place}/schema.json", said["schema"])
         return cls(
             version=version_of(source),
             kind=route.name,
@@ -76,6 +83,7 @@ class Definition:
             route=route,
             mappings=mappings,
             messages=read_yaml(f"{place}/texts.yaml", said["texts"], TextsFile).messages,
+            reads_answers="$answers" in "".join(said["mappings"].values()) + said["route"],
             source=source,
         )
 
@@ -89,6 +97,10 @@ class Catalogue:
     kinds: Mapping[str, Definition]
     stages: Mapping[str, str]
     folders: Mapping[str, Path] = field(default_factory=dict)
+    """Kind, or query → its folder."""
+    queries: Mapping[str, Query] = field(default_factory=dict)
+    inbound: Mapping[str, CompiledMapping] = field(default_factory=dict)
+    """What a target gives, `hubee.etat_civil` → the mapping that makes a request of it."""
 
     @classmethod
     def read(cls, *homes: Path) -> Catalogue:
@@ -107,7 +119,11 @@ class Catalogue:
         for folder in _folders(homes, "routes/*/route.yaml"):
             definition = Definition.compile(_gather(folder, texts), str(folder))
             kinds[definition.kind], folders[definition.kind] = definition, folder
-        return cls(manifests, errors, kinds, stages, folders)
+        queries = {}
+        for folder in _folders(homes, "routes/*/query.yaml"):
+            query = Query.read(folder, texts)
+            queries[query.name], folders[query.name] = query, folder
+        return cls(manifests, errors, kinds, stages, folders, queries, _inbound(texts))
 
     def message(self, definition: Definition, stage: str) -> str:
         """Give the citizen's sentence for a stage; an unknown stage says no more than that something failed."""
@@ -131,17 +147,24 @@ def _mapping_texts(homes: tuple[Path, ...]) -> Iterator[tuple[str, str]]:
             yield f"{file.parent.name}/{file.stem}", file.read_text("utf-8")
 
 
+def _inbound(texts: Mapping[str, str]) -> dict[str, CompiledMapping]:
+    """Compile the mappings that make requests, by what they are made from."""
+    mappings = [
+        CompiledMapping.read(f"mappings/{name}.yaml", text) for name, text in texts.items() if f"to: {REQUEST}" in text
+    ]
+    return {made_from: mapping for mapping in mappings for made_from in mapping.kinds}
+
+
 def _gather(folder: Path, texts: Mapping[str, str]) -> str:
     """Gather what one kind's definition says, in canonical JSON."""
     route_file, schema_file, texts_file = folder / "route.yaml", folder / "schema.json", folder / "texts.yaml"
     route_text = route_file.read_text("utf-8")
     route = Route(read_yaml(route_file, route_text, RouteFile))
-    used = {step.using for step in route.named.values() if isinstance(step, Deliver | Notify)}
+    used = {step.using for step in route.carried}
     missing = sorted(used - texts.keys())
     if missing:
         raise ConfigurationError(route_file, f"no mapping is called {missing[0]!r} (mappings/{missing[0]}.yaml)")
-    if CALLBACK_MAPPING in texts:
-        used.add(CALLBACK_MAPPING)
+    used |= {name for name in texts if name.endswith(f"/{CALLBACK_MAPPING}")}
     if not schema_file.exists():
         raise ConfigurationError(schema_file, "a kind needs a schema beside its route")
     said = {
@@ -151,14 +174,3 @@ def _gather(folder: Path, texts: Mapping[str, str]) -> str:
         "mappings": {name: texts[name] for name in sorted(used)},
     }
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _schema(file: str, text: str) -> dict[str, Any]:
-    try:
-        schema = orjson.loads(text)
-        jsonschema_rs.meta.validate(schema)
-    except orjson.JSONDecodeError as error:
-        raise ConfigurationError(file, error.msg, error.lineno) from None
-    except jsonschema_rs.ValidationError as error:
-        raise ConfigurationError(file, f"{'/'.join(map(str, error.instance_path))}: {error.message}") from None
-    return schema  # type: ignore[no-any-return]  # the meta-schema has just said that it is an object

@@ -13,7 +13,7 @@ from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
 from hub.errors import ConfigurationError, MappingError
 from hub.mapping import CompiledMapping
 from hub.model import Submission
-from hub.routing import ACCEPTED, CANCELLED, FINALIZED, INTEGRATION_ERROR, RECEIVED, UNDER_WAY, Await, Deliver, Notify
+from hub.routing import ACCEPTED, CANCELLED, FINALIZED, INTEGRATION_ERROR, RECEIVED, UNDER_WAY, Done
 from hub.routing import REFUSED as REFUSED_STAGE
 
 ANY_KIND: Final = "*"
@@ -80,18 +80,16 @@ def _check_route(catalogue: Catalogue, definition: Definition, folder: Path) -> 
     """Every step leads somewhere: a mapping for this kind, an operation that exists, stages with words."""
     file = str(folder / "route.yaml")
     known = catalogue.stages.keys() | {manifest.stage for manifest in catalogue.manifests.values()}
-    for step in definition.route.named.values():
-        match step:
-            case Await():
-                for stage in {step.stage, *step.reasons} - known:
-                    yield Finding(file, f"step {step.name}: the stage « {stage} » is not in routes/stages.yaml")
-            case Deliver() | Notify():
-                yield from _check_step(catalogue, definition, step, file)
-    if CALLBACK_MAPPING not in definition.mappings:
-        yield Finding(file, f"no mapping {CALLBACK_MAPPING} writes the call-backs")
+    for stage in definition.route.stages:
+        if stage not in known:
+            yield Finding(file, f"the stage « {stage} » is not in routes/stages.yaml")
+    for step in definition.route.carried:
+        yield from _check_step(catalogue, definition, step, file)
+    if not any(name.endswith(f"/{CALLBACK_MAPPING}") for name in definition.mappings):
+        yield Finding(file, f"no mapping called {CALLBACK_MAPPING} writes the call-backs")
 
 
-def _check_step(catalogue: Catalogue, definition: Definition, step: Deliver | Notify, file: str) -> Iterator[Finding]:
+def _check_step(catalogue: Catalogue, definition: Definition, step: Done, file: str) -> Iterator[Finding]:
     mapping = definition.mappings[step.using]
     if definition.kind not in mapping.kinds and ANY_KIND not in mapping.kinds:
         yield Finding(file, f"step {step.name}: the mapping {step.using} is not made from {definition.kind}")

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+import orjson
 from sqlalchemy import Connection, Row, Select, bindparam, case, func, literal_column, or_, select, text, update
 
 from hub.book import Book
 from hub.lifecycle import CLAIMABLE, FINAL, HELD, Event, State, advance
 from hub.model import Instant
 from hub.policy import Policy
-from hub.routing import INTEGRATION_ERROR
-from hub.settlement import BODIES, settle
+from hub.routing import INTEGRATION_ERROR, Fact, answers_of
+from hub.settlement import BODIES, FACTS, fact_of, settle
 from hub.statements import Prepared, listed
 from hub.tables import DELIVERIES, READY, TARGETS, BreakerState, among
 
@@ -62,6 +63,8 @@ class Claim(NamedTuple):
     created_at: int
     version: str
     body: str
+    answers: str = ""
+    """What earlier steps were answered (JSON), for a mapping that reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,18 @@ class Taken:
 
     claims: Sequence[Claim] = ()
     more: bool = False
+
+
+def seen(book: Book, connection: Connection, rows: Sequence[Any]) -> list[Claim]:
+    """Give deliveries as whoever maps them needs them, from rows with the columns of a claim; nothing is changed."""
+    requests = {row.number: row for row in BODIES.among(connection, {row.request for row in rows})} if rows else {}
+    readable = [row for row in rows if book.can_read(connection, requests[row.request].version)]
+    return _together(book, connection, readable, requests)
+
+
+def _together(book: Book, connection: Connection, rows: Sequence[Any], requests: Mapping[int, Row[Any]]) -> list[Claim]:
+    answers = _answers(book, connection, rows, requests)
+    return [_as_claim(row, requests[row.request], answers.get(row.request, "")) for row in rows]
 
 
 def claim(book: Book, connection: Connection, orders: Sequence[Order]) -> list[Taken]:
@@ -302,12 +317,25 @@ def _with_requests(book: Book, connection: Connection, taken: Sequence[Any]) -> 
         parked = {"state": State.PARKED, "code": UNREADABLE, "stage": INTEGRATION_ERROR}
         connection.execute(update(DELIVERIES).where(DELIVERIES.c.id.in_(lost)).values(**parked))
         settle(connection, book, {row.request for row in taken if row.id in lost})
-    return [_as_claim(row, requests[row.request]) for row in taken if row.id not in lost]
+    return _together(book, connection, [row for row in taken if row.id not in lost], requests)
 
 
-def _as_claim(row: Row[Any], request: Row[Any]) -> Claim:
+def _answers(
+    book: Book, connection: Connection, taken: Sequence[Any], requests: Mapping[int, Row[Any]]
+) -> Mapping[int, str]:
+    """Gather what earlier steps were answered, of the requests whose definition reads it."""
+    versions = {requests[row.request].version for row in taken}
+    known = {version: book.reads_answers(version) for version in versions}
+    reading = {row.request for row in taken if known[requests[row.request].version]}
+    facts: dict[int, list[Fact]] = {number: [] for number in reading}
+    for row in FACTS.among(connection, reading) if reading else ():
+        facts[row.request].append(fact_of(row))
+    return {number: orjson.dumps(answers_of(said)).decode() for number, said in facts.items()}
+
+
+def _as_claim(row: Row[Any], request: Row[Any], answers: str) -> Claim:
     """Put a delivery's row, in the order of Claim's fields, and its request together."""
-    claim = Claim._make((*row, request.version, request.body))
+    claim = Claim._make((*row, request.version, request.body, answers))
     return claim._replace(state=State(row.state))
 
 

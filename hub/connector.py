@@ -93,14 +93,25 @@ class Outbound:
 
 
 @dataclass(frozen=True, slots=True)
+class IncomingFile:
+    """A file that a target gives, whole."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What the target gave back: its own reference, and what later steps, or whoever asked, may use of its answer.
 
-    `details` is as the operation's `answer` schema says. It may hold personal data: it is kept as the request is.
+    `details` is as the operation's `answer` schema says. It may hold personal data: it is kept as the request is,
+    and so are `files`.
     """
 
     reference: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[IncomingFile, ...] = ()
 
 
 class DifferentError(UncertainError):
@@ -139,15 +150,6 @@ class Configured(Protocol):
     """A connector whose operations come from its target's settings instead of its manifest (`rest`)."""
 
     operations: Mapping[str, Operation]
-
-
-@dataclass(frozen=True, slots=True)
-class IncomingFile:
-    """A file that came with something fetched, whole."""
-
-    name: str
-    media_type: str
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,7 @@ class Reply:
     status: int
     media_type: str = "text/plain; charset=utf-8"
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Desk(Protocol):

@@ -12,26 +12,28 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
+import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from hub import claims, targets
 from hub.claims import GRACE, Claim, Intent, Order, milliseconds
-from hub.connector import Deadline, Exchange, File, Outbound, Receipt
+from hub.connector import Deadline, Exchange, File, IncomingFile, Outbound, Receipt
 from hub.database import will_pass
-from hub.errors import DeliveryError, TransientError, UncertainError
+from hub.errors import DeliveryError, MappingError, TransientError, UncertainError
 from hub.events import Announcer, Attempted, Swept
-from hub.judgement import Case, Ruling, judge_asking, judge_sending
+from hub.judgement import Case, Ruling, as_the_route_says, judge_asking, judge_sending, written
 from hub.ledger import Ledger
 from hub.lifecycle import Event, State
-from hub.model import Instant
+from hub.model import Effect, Instant
 from hub.owner import Owner
 from hub.parcel import NOTHING_DONE, Parcel, given_up, write
+from hub.problems import Problem
 from hub.records import STOPPED, Outcome, Recorded
-from hub.routing import CALLBACK
+from hub.routing import CALLBACK, PENDING, AwaitEvent, Route
 from hub.settlement import key_of
 from hub.stores import StoreError
 from hub.target import LiveTarget, absent
@@ -45,8 +47,18 @@ MUCH: Final = 256 * 1024
 SOON: Final = timedelta(seconds=60)
 """A delivery due sooner than this is awaited; the sweep finds the others."""
 
-Files = Callable[[Sequence[str]], Awaitable[tuple[File, ...]]]
-"""Finds attachments by id."""
+
+class Cabinet(Protocol):
+    """Where the files of requests are."""
+
+    async def files(self, ids: Sequence[str]) -> tuple[File, ...]:
+        """Find files by id; those that do not exist are not there. Raises StoreError or SQLAlchemyError."""
+        ...
+
+    async def keep(self, files: Sequence[IncomingFile], request: int) -> list[str]:
+        """Keep files that a target gave about a request, and give their ids; raises Problem or StoreError too."""
+        ...
+
 
 STUBBORNLY: Final = AsyncRetrying(
     retry=retry_if_exception_type(SQLAlchemyError), wait=wait_fixed(0.5), stop=stop_after_delay(120), reraise=True
@@ -84,7 +96,7 @@ class Engine:
         ledger: Ledger,
         live: Mapping[str, LiveTarget],
         owner: Owner,
-        files: Files,
+        cabinet: Cabinet,
         announce: Announcer,
         *,
         sweep_every: timedelta = timedelta(seconds=1),
@@ -95,7 +107,7 @@ class Engine:
         self._ledger, self._live, self._owner = ledger, dict(live), owner
         self._serves = frozenset(live if serves is None else serves)
         self._tell_others = tell_others
-        self._files, self._announce = files, announce
+        self._cabinet, self._announce = cabinet, announce
         self._sweep_every = sweep_every.total_seconds()
         self._look = partial(claims.look, ledger.book)
         self._hot: dict[str, set[int]] = {}
@@ -239,7 +251,7 @@ class Engine:
     async def _has_files(self, target: LiveTarget, one: Parcel) -> bool:
         """Find a message's files, or say what becomes of it without: a question is asked without any."""
         try:
-            one.files = await self._files(one.file_ids)
+            one.files = await self._cabinet.files(one.file_ids)
         except (SQLAlchemyError, TransientError) as error:
             self._put_off(target, one, getattr(error, "code", LEDGER))
             return False
@@ -270,7 +282,38 @@ class Engine:
                 return
             answer = UncertainError(answer.code)
         ruling = judge_sending(self._case(target, one), answer or UncertainError("no_receipt"))
-        await self._record(target, one, ruling, trial)
+        await self._record(target, one, await self._on_its_route(target, one, ruling, answer, trial), trial)
+
+    async def _on_its_route(
+        self, target: LiveTarget, one: Parcel, ruling: Ruling, answer: object, trial: Trial
+    ) -> Ruling:
+        """See a ruling as its step does, and keep the files that came with the answer."""
+        route = self._ledger.book.known(one.claim.version).route
+        step = route.named.get(one.claim.step)
+        given: dict[str, Any] = orjson.loads(ruling.answer) if ruling.answer else {}
+        if isinstance(answer, Receipt) and answer.files:
+            try:
+                given["files"] = await self._cabinet.keep(answer.files, one.claim.request)
+            except (StoreError, Problem, SQLAlchemyError) as error:
+                log.error("a file that a target gave cannot be kept", error=type(error).__name__)  # noqa: TRY400  # no text
+                if one.operation.effect is Effect.SAFE:
+                    return judge_sending(self._case(target, one), TransientError("file_not_kept"))
+            ruling = ruling._replace(answer=written(given))
+        happened = True
+        if isinstance(step, AwaitEvent) and ruling.event is Event.ACCEPTED:
+            happened = self._has_happened(route, step, one, given)
+        ruling = as_the_route_says(self._case(target, one), ruling, step, happened=happened)
+        if ruling.code == PENDING:
+            trial.exchange, trial.counts = None, False
+        return ruling
+
+    def _has_happened(self, route: Route, step: AwaitEvent, one: Parcel, given: Mapping[str, Any]) -> bool:
+        """Look for what is waited for in the answer; one that cannot be read is none."""
+        try:
+            return route.has_happened(step, orjson.loads(one.claim.body), given)
+        except MappingError:
+            log.error("cannot read what a target answers", step=step.name, route=route.name)  # noqa: TRY400  # no text
+            return False
 
     async def _ask(self, target: LiveTarget, one: Parcel) -> None:
         """Ask the target whether it has one delivery."""
@@ -279,7 +322,7 @@ class Engine:
         trial = Trial(self._ledger.book.now(), message.exchange)
         answer = await self._call(target.connector.look_up(message), deadline)
         ruling = judge_asking(self._case(target, one), answer)
-        await self._record(target, one, ruling, trial)
+        await self._record(target, one, await self._on_its_route(target, one, ruling, answer, trial), trial)
 
     async def _call(self, call: Awaitable[Receipt | None], deadline: Deadline) -> Receipt | DeliveryError | None:
         """Let a connector speak, and understand whatever comes of it: what nobody foresaw is uncertain.

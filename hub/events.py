@@ -42,7 +42,26 @@ class Swept:
     target: str
 
 
-HubEvent = Accepted | Attempted | Staged | Swept
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A live question was answered, or not; `code` comes from a table."""
+
+    query: str
+    status: str
+    code: str
+    remembered: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A thing that a target held for the city was fetched: a request was made of it, or could not be."""
+
+    target: str
+    taken: bool
+
+
+HubEvent = Accepted | Attempted | Staged | Swept | Asked | Collected
 Listener = Callable[[HubEvent], None]
 
 

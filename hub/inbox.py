@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import orjson
 
 from hub.access import Principal, Scope, allow, blind, require
 from hub.attachments import Attachments
+from hub.calendar import PARIS
 from hub.catalogue import Catalogue, Definition
 from hub.errors import MappingError
 from hub.events import Accepted, Announcer
@@ -18,7 +20,6 @@ from hub.gate import validate_data, validate_envelope
 from hub.intake import Acceptance, Arrival, replayed
 from hub.ledger import Ledger
 from hub.model import Submission
-from hub.policy import PARIS
 from hub.problems import Problem, ProblemType
 from hub.rehearsal import rehearse
 from hub.settlement import delivery_id
@@ -101,6 +102,7 @@ class Inbox:
         document = document_of(number, now, submission, raw["data"])
         try:
             progress = definition.route.progress(document, (), {})
+            due_at = definition.route.due(document)
             if definition.route.has_expressions:
                 rehearse(definition.route, document)
         except MappingError:
@@ -118,12 +120,13 @@ class Inbox:
             fingerprint=fingerprint(raw),
             version=definition.version,
             body=orjson.dumps(document).decode(),
-            progress=progress,
+            progress=replace(progress, planned=tuple(self._ledger.book.placed(progress.planned, submission.site))),
             name_index=blind(self._secret, applicant.identity.family_name),
             email_index=self._index(applicant.contact.email),
             phone_index=self._index(applicant.contact.phone),
             received_at=now,
             attachments=tuple(submission.attachments),
+            due_at=due_at,
         )
 
     def _index(self, value: str | None) -> str | None:

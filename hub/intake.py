@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from hub.errors import ConflictError
 from hub.routing import Progress
-from hub.settlement import NEW_DELIVERIES, delivery_rows
+from hub.settlement import NEW_DELIVERIES, NEW_EVENTS, asked, delivery_rows
 from hub.statements import Prepared, listed, upsert
 from hub.tables import ATTACHMENTS, COUNTERS, REQUESTS, TALLY
 
@@ -61,6 +61,7 @@ class Arrival(NamedTuple):
     phone_index: str | None
     received_at: int
     attachments: tuple[str, ...] = ()
+    due_at: int | None = None
 
 
 class Acceptance(NamedTuple):
@@ -137,6 +138,14 @@ def _follow_up(connection: Connection, fresh: Sequence[Arrival]) -> None:
     ]
     if deliveries:
         NEW_DELIVERIES.run(connection, deliveries)
+    events = [
+        asked(arrival.number, plan, arrival.front_end, arrival.received_at)
+        for arrival in fresh
+        for plan in arrival.progress.planned
+        if plan.note
+    ]
+    if events:
+        NEW_EVENTS.run(connection, events)
     counts = Count(arrival.kind for arrival in fresh)
     if counts:
         ADD.run(connection, [{"kind": kind, "accepted": count} for kind, count in sorted(counts.items())])
@@ -164,6 +173,7 @@ def _request_row(arrival: Arrival) -> dict[str, Any]:
         "phone_index": arrival.phone_index,
         "received_at": arrival.received_at,
         "updated_at": arrival.received_at,
+        "due_at": arrival.due_at,
         "ended_at": None,
     }
 
@@ -189,6 +199,12 @@ def _already(connection: Connection, arrival: Arrival) -> Acceptance | ConflictE
     if found.idempotency_key == arrival.idempotency_key:
         return KeyReusedError("this Idempotency-Key came before with another request")
     return ReferenceTakenError("this external_reference names another request")
+
+
+def known(connection: Connection, front_end: str, key: str) -> bool:
+    """Say whether a front end submitted something under this key before."""
+    same = REQUESTS.c.front_end == front_end, REQUESTS.c.idempotency_key == key
+    return connection.execute(select(REQUESTS.c.number).where(*same)).first() is not None
 
 
 def replayed(connection: Connection, front_end: str, key: str, fingerprint: str) -> Acceptance | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from hub.claims import Claim
 from hub.connector import DifferentError, Receipt
@@ -14,6 +16,7 @@ from hub.lifecycle import Event
 from hub.manifest import Operation
 from hub.model import Effect, Instant
 from hub.policy import LONGEST_RETRY_AFTER, Policy, later
+from hub.routing import PENDING, AwaitEvent, Deliver
 
 NOT_TAKEN: Final = "not_taken"
 """The code of a delivery a person had verified, and that the target does not have."""
@@ -31,6 +34,8 @@ class Ruling(NamedTuple):
     """Whether the target may have taken it, as far as we know after this."""
     if_absent: str = ""
     """The code to park it with, should the target say twice that it does not have it; else it is sent again."""
+    answer: str = ""
+    """What the target gave back beside its reference (JSON), for the steps to come."""
     well: bool | None = True
     """Whether the target itself works, for its breaker; None when nothing was learnt of it."""
 
@@ -70,7 +75,7 @@ def judge_sending(case: Case, answer: Receipt | HubError) -> Ruling:
     """Decide what follows one attempt to deliver."""
     match answer:
         case Receipt():
-            return Ruling(Event.ACCEPTED, reference=answer.reference)
+            return Ruling(Event.ACCEPTED, reference=answer.reference, answer=written(answer.details))
         case MappingError():
             return Ruling(Event.GIVEN_UP, "mapping", uncertain=case.claim.ever_uncertain)
         case TransientError():
@@ -81,11 +86,28 @@ def judge_sending(case: Case, answer: Receipt | HubError) -> Ruling:
             return AFTER_UNCERTAIN[case.operation.effect](case, answer)
 
 
+def as_the_route_says(case: Case, ruling: Ruling, step: object, *, happened: bool) -> Ruling:
+    """See a ruling as its step does: a refusal may be foreseen, and what was waited for may not have happened yet."""
+    if ruling.event is Event.REFUSED and isinstance(step, Deliver) and ruling.code in step.refusals:
+        return ruling._replace(event=Event.DECLINED, stage=step.refusals[ruling.code])
+    if ruling.event is not Event.ACCEPTED or not isinstance(step, AwaitEvent) or happened:
+        return ruling
+    if case.now >= later(Instant(case.claim.created_at), step.within):
+        return ruling._replace(answer=written({**orjson.loads(ruling.answer or "{}"), "expired": True}))
+    again = min(case.after(step.every), later(Instant(case.claim.created_at), step.within))
+    return Ruling(Event.DEFERRED, PENDING, next_at=again, reference=ruling.reference)
+
+
+def written(details: Mapping[str, Any]) -> str:
+    """Write an answer down as the ledger keeps it."""
+    return orjson.dumps(dict(details)).decode() if details else ""
+
+
 def judge_asking(case: Case, answer: Receipt | DeliveryError | None) -> Ruling:
     """Decide what follows one question to the target."""
     match answer:
         case Receipt():
-            return Ruling(Event.FOUND, reference=answer.reference)
+            return Ruling(Event.FOUND, reference=answer.reference, answer=written(answer.details))
         case None:
             return _absent(case)
         case DifferentError():

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from hub import acts, claims, intake, records, targets
+from hub import acts, claims, intake, records, targets, testimony
 from hub import book as book_module
 from hub.acts import Act, Done
 from hub.book import Book
@@ -46,6 +46,8 @@ class Ledger:
         self._record = partial(records.record, book)
         self._act: Acting = partial(acts.act, book)
         self._switch: Switching = partial(targets.switch, book)
+        self._nudge = partial(testimony.nudge, book)
+        self._hear = partial(testimony.hear, book)
         self._keep: Keeping = partial(book_module.keep, book)
         self._numbers = range(0)
         self._refill = asyncio.Lock()
@@ -83,6 +85,14 @@ class Ledger:
     async def act(self, act: Act) -> Done:
         """Do what a person asked; raises ConflictError when it no longer applies."""
         return await self._writer.run(self._act, act)
+
+    async def nudge(self, said: testimony.Nudge) -> list[int]:
+        """Make what waits under a target's reference due now, and give it."""
+        return await self._writer.run(self._nudge, said)
+
+    async def hear(self, word: testimony.Word) -> testimony.Heard:
+        """Take a target's word for one of its deliveries."""
+        return await self._writer.run(self._hear, word)
 
     async def keep(self, catalogue: Catalogue) -> None:
         """Write down every definition of a catalogue."""

@@ -35,6 +35,7 @@ class Event(StrEnum):
     DEFERRED = "deferred"
     LOST = "lost"
     REFUSED = "refused"
+    DECLINED = "declined"
     GIVEN_UP = "given_up"
     FOUND = "found"
     ABSENT = "absent"
@@ -61,6 +62,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         (State.SENDING, Event.DEFERRED): State.WAITING,
         (State.SENDING, Event.LOST): State.UNCERTAIN,
         (State.SENDING, Event.REFUSED): State.PARKED,
+        (State.SENDING, Event.DECLINED): State.CANCELLED,
         (State.SENDING, Event.GIVEN_UP): State.PARKED,
         # Asking only reads: it may be interrupted and repeated at will.
         (State.ASKING, Event.FOUND): State.DELIVERED,
@@ -69,6 +71,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         (State.ASKING, Event.RELEASED): State.UNCERTAIN,
         (State.ASKING, Event.ABSENT_AGAIN): State.QUEUED,
         (State.ASKING, Event.REFUSED): State.PARKED,
+        (State.ASKING, Event.DECLINED): State.CANCELLED,
         (State.ASKING, Event.GIVEN_UP): State.PARKED,
         # A late answer may still settle what a dead line left open.
         (State.UNCERTAIN, Event.ACCEPTED): State.DELIVERED,

@@ -74,6 +74,8 @@ class Manifest(Frozen):
     certainty: Certainty
     stage: str
     tier: str = "bronze"
+    builtin: bool = False
+    """Whether it needs no settings: its target is there in every installation, under its own name."""
     policy: Policy = Policy()
     operations: Mapping[str, Operation] = Field(default_factory=dict)
 

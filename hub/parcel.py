@@ -17,7 +17,7 @@ from hub.judgement import Ruling
 from hub.lifecycle import Event
 from hub.manifest import Operation
 from hub.model import Effect
-from hub.routing import Deliver, Notify, Route
+from hub.routing import Carried, Route
 from hub.settlement import key_of
 from hub.target import LiveTarget
 
@@ -70,11 +70,14 @@ def bindings_of(claim: Claim, route: Route, document: Mapping[str, Any]) -> dict
     Raises MappingError when a correction has left the step without this item.
     """
     bindings: dict[str, Any] = {"key": key_of(claim.id)}
+    answers: Mapping[str, Any] = orjson.loads(claim.answers) if claim.answers else {}
+    if answers:
+        bindings["answers"] = answers
     if claim.given:
         bindings |= orjson.loads(claim.given)
     step = route.named.get(claim.step)
-    if isinstance(step, Deliver | Notify) and step.for_each is not None:
-        items = route.items(step, document)
+    if isinstance(step, Carried) and step.for_each is not None:
+        items = route.items(step, document, answers)
         if claim.item >= len(items):
             raise MappingError(claim.mapping, ("for_each",))
         bindings["item"] = items[claim.item]

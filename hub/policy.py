@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from hub.calendar import PARIS, Zone, public_holidays
 from hub.model import Duration, Frozen, Instant
 
-PARIS: Final = ZoneInfo("Europe/Paris")
 LONGEST_RETRY_AFTER: Final = timedelta(hours=24)
+LONGEST_CLOSURE: Final = 14
+"""Days looked ahead for the next opening."""
+
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class Hours(Frozen):
-    """When a target may be spoken to, in the time of Paris."""
+    """When a target may be spoken to, in the time of Paris; with a `holidays` zone, not on its public holidays."""
 
     opens: time
     closes: time
     days: Annotated[tuple[Day, ...], Field(min_length=1)] = DAYS
+    holidays: Zone | None = None
+
+    def include(self, day: date) -> bool:
+        """Say whether the target is open at all that day."""
+        closed = self.holidays is not None and day in public_holidays(day.year, self.holidays)
+        return DAYS[day.weekday()] in self.days and not closed
 
     @model_validator(mode="after")
     def the_day_has_hours(self) -> Self:
@@ -76,9 +84,9 @@ class Policy(Frozen):
         if self.hours is None:
             return now
         moment = datetime.fromtimestamp(now / 1000, PARIS)
-        for ahead in range(8):
+        for ahead in range(LONGEST_CLOSURE):
             day = moment + timedelta(days=ahead)
-            if DAYS[day.weekday()] not in self.hours.days:
+            if not self.hours.include(day.date()):
                 continue
             opens = day.replace(hour=self.hours.opens.hour, minute=self.hours.opens.minute, second=0)
             closes = day.replace(hour=self.hours.closes.hour, minute=self.hours.closes.minute, second=0)
@@ -86,7 +94,7 @@ class Policy(Frozen):
                 return Instant(int(opens.timestamp() * 1000))
             if moment < closes and ahead == 0:
                 return now
-        return Instant(now + 7 * 86_400_000)
+        return Instant(now + LONGEST_CLOSURE * 86_400_000)
 
 
 def later(now: Instant, wait: timedelta) -> Instant:

@@ -16,6 +16,7 @@ from hub.errors import IllegalTransitionError
 from hub.judgement import Ruling
 from hub.lifecycle import Event, State, advance
 from hub.policy import Policy
+from hub.routing import PENDING
 from hub.settlement import Settled, settle
 from hub.statements import Prepared, insertion, listed
 from hub.tables import ATTEMPTS, DELIVERIES, TARGETS, BreakerState
@@ -60,6 +61,7 @@ MOVE: Final = Prepared(
                 "code",
                 "stage",
                 "reference",
+                "answer",
                 "if_absent",
                 "ever_uncertain",
                 "attempts",
@@ -136,9 +138,10 @@ def _move(outcome: Outcome, after: State, now: int) -> Mapping[str, Any]:
         "b_code": fitting(ruling.code, 60),
         "b_stage": ruling.stage,
         "b_reference": fitting(ruling.reference, 255),
+        "b_answer": ruling.answer,
         "b_if_absent": ruling.if_absent,
         "b_ever_uncertain": ruling.uncertain,
-        "b_attempts": claim.attempts + tried,
+        "b_attempts": 0 if ruling.code == PENDING else claim.attempts + tried,
         "b_questions": claim.questions + outcome.asked if ruling.uncertain else 0,
         "b_absences": _absences(claim, ruling.event),
         "b_claims": _claims(claim, ruling),

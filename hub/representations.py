@@ -13,7 +13,7 @@ from hub.catalogue import Catalogue, Definition
 from hub.intake import Acceptance
 from hub.lifecycle import State
 from hub.model import FINAL_STATUSES, Frozen, Status, show_number
-from hub.routing import ACCEPTED, CANCELLED, FINALIZED, INTEGRATION_ERROR, RECEIVED, UNDER_WAY, Await, Deliver, Notify
+from hub.routing import ACCEPTED, CANCELLED, FINALIZED, INTEGRATION_ERROR, RECEIVED, UNDER_WAY, Await, Named, Notify
 from hub.settlement import iso
 from hub.texts import fill
 from hub.views import Whole
@@ -232,16 +232,16 @@ class RouteStep(Frozen):
     """A step of a kind's route: what is done, with which target, or who is awaited and may refuse why."""
 
     name: str
-    does: str = Field(examples=["deliver", "notify", "await"])
+    does: str = Field(examples=["deliver", "enrich", "await"])
     target: str | None = None
     reasons: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, step: Deliver | Notify | Await) -> Self:
+    def of(cls, step: Named) -> Self:
         """Show a step."""
         if isinstance(step, Await):
-            return cls(name=step.name, does="await", reasons=step.reasons)
-        return cls(name=step.name, does="deliver" if isinstance(step, Deliver) else "notify", target=step.target)
+            return cls(name=step.name, does=step.does, reasons=step.reasons)
+        return cls(name=step.name, does=step.does, target=step.target)
 
 
 class StageNote(Frozen):
@@ -276,14 +276,12 @@ class KindDetail(KindSummary):
 def _stages(definition: Definition, failing: Mapping[str, str]) -> list[str]:
     """List the stages that a kind's requests may reach, in the order they usually come."""
     named = definition.route.named.values()
-    waits = [step for step in named if isinstance(step, Await)]
-    targets = [step.target for step in named if isinstance(step, Deliver)]
+    targets = [step.target for step in named if not isinstance(step, Await | Notify)]
     return list(
         dict.fromkeys(
             [
-                *(step.stage for step in waits),
+                *definition.route.stages,
                 UNDER_WAY,
-                *(reason for step in waits for reason in step.reasons),
                 *(failing[target] for target in targets if target in failing),
                 INTEGRATION_ERROR,
                 ACCEPTED,

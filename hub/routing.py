@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
+import orjson
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from hub.calendar import Clock, day_of, read_moment
 from hub.errors import MappingError
 from hub.lifecycle import FINAL, State
 from hub.mapping import FAILURES, Expression
-from hub.model import Frozen, Status
+from hub.model import Duration, Frozen, Instant, Status
 
 RECEIVED: Final = "Demande reçue"
 UNDER_WAY: Final = "En cours d'intégration"
@@ -25,16 +28,30 @@ FINALIZED: Final = "Demande finalisée manuellement après erreur d'intégration
 CALLBACK: Final = "callback"
 """The step of the call-backs to the front end, which no route needs to name."""
 
+TIMER: Final = "horloge"
+"""The target that takes a delivery when its time has come, and does nothing."""
+
+TIMER_MAPPING: Final = "horloge/attendre"
+DOCUMENTS: Final = "documents"
+"""The target that makes documents."""
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
 MOST_ITEMS: Final = 100
 """So many deliveries one step may ask for: a request's are numbered below a thousand."""
 
-StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+UNDO: Final = "_undo"
+"""What the name of a step that takes another one back ends with."""
+
+PENDING: Final = "pending"
+"""The code of a delivery that waits for its time, or for what has not happened yet: nothing is wrong with it."""
+
+StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
 
 
-class Deliver(Frozen):
-    """Carry the request into a target, once or `for_each` item of a list; the route waits for it."""
+class Carried(Frozen):
+    """What any step has whose business is done by a target: a mapping, perhaps a name, perhaps a list."""
 
-    deliver: StepName
     using: str
     id: StepName = ""
     for_each: str | None = None
@@ -42,41 +59,162 @@ class Deliver(Frozen):
     @property
     def target(self) -> str:
         """The target spoken to."""
-        return self.deliver
+        raise NotImplementedError
 
     @property
     def name(self) -> str:
         """The step's name on its route."""
-        return self.id or self.deliver
+        return self.id or self.target
 
 
-class Notify(Frozen):
+class Deliver(Carried):
+    """Carry the request into a target, once or `for_each` item of a list; the route waits for it.
+
+    `refusals`: the target's codes that end the route, each under a stage, where others wait for a person.
+    `undo`: the mapping that takes it back, should the route end without it: refused, or cancelled.
+    """
+
+    does: ClassVar = "deliver"
+    deliver: StepName
+    refusals: Mapping[str, str] = Field(default_factory=dict)
+    undo: str | None = None
+
+    @property
+    def target(self) -> str:
+        """The target spoken to."""
+        return self.deliver
+
+    @property
+    def reversal(self) -> Deliver | None:
+        """The step that takes it back."""
+        if self.undo is None:
+            return None
+        return Deliver(deliver=self.deliver, using=self.undo, id=f"{self.name}{UNDO}", for_each=self.for_each)
+
+    @property
+    def is_reversal(self) -> bool:
+        """Whether it takes another one back."""
+        return self.name.endswith(UNDO)
+
+
+class Enrich(Carried):
+    """Ask a target what the city need not ask the citizen; later steps read it, and the ledger says why it was asked.
+
+    `consent`: asked only where this holds.
+    """
+
+    does: ClassVar = "enrich"
+    enrich: StepName
+    purpose: str
+    consent: str | None = None
+
+    @property
+    def target(self) -> str:
+        """The target asked."""
+        return self.enrich
+
+
+class Document(Carried):
+    """Make a document of the request, which later steps may send: `$answers.<step>.files`."""
+
+    does: ClassVar = "document"
+    document: StepName
+
+    @property
+    def target(self) -> str:
+        """Who makes it."""
+        return DOCUMENTS
+
+    @property
+    def name(self) -> str:
+        """The step's name on its route."""
+        return self.id or self.document
+
+
+class Notify(Carried):
     """Tell someone; the route goes on whatever becomes of it."""
 
+    does: ClassVar = "notify"
     notify: StepName
-    using: str
     id: StepName
-    for_each: str | None = None
 
     @property
     def target(self) -> str:
         """The target spoken to."""
         return self.notify
 
-    @property
-    def name(self) -> str:
-        """The step's name on its route."""
-        return self.id
+
+class Refuse(Frozen):
+    """End the route: the request is refused, under this stage."""
+
+    refuse: str
+    on_refusal: tuple[Notify, ...] = ()
 
 
 class Await(Frozen):
-    """Wait for a person: accept lets the route go on, refuse ends it under one of `reasons`."""
+    """Wait for a person: accept lets the route go on, refuse ends it under one of `reasons`.
 
+    `within`: how long; then it is decided as `by_default` says, a refusal under the last of the reasons.
+    """
+
+    does: ClassVar = "await"
     wait: Literal["decision"] = Field(alias="await")
     id: StepName
     stage: str
     reasons: tuple[str, ...] = (REFUSED,)
     on_refusal: tuple[Notify, ...] = ()
+    within: Duration | None = None
+    by_default: Literal["accept", "refuse"] = "refuse"
+
+    @property
+    def name(self) -> str:
+        """The step's name on its route."""
+        return self.id
+
+    @property
+    def timer(self) -> AwaitDate | None:
+        """The step that ends the wait."""
+        if self.within is None:
+            return None
+        return AwaitDate.model_validate({"await": "date", "id": f"{self.id}_fin", "at": "", "stage": self.stage})
+
+
+class AwaitEvent(Carried):
+    """Wait until a target says that something has happened: it is asked, sooner when it calls.
+
+    `until` reads what it answers, as `$answer`; after `within` the route goes on, and later steps read `expired`.
+    """
+
+    does: ClassVar = "await event"
+    wait: Literal["event"] = Field(alias="await")
+    of: StepName
+    id: StepName
+    stage: str
+    until: str
+    every: Duration
+    within: Duration
+
+    @property
+    def target(self) -> str:
+        """The target asked."""
+        return self.of
+
+
+class AwaitDate(Frozen):
+    """Wait for a date: `at` gives it, a day or a moment; one that is over is not waited for."""
+
+    does: ClassVar = "await date"
+    wait: Literal["date"] = Field(alias="await")
+    id: StepName
+    at: str
+    stage: str
+    using: Literal["horloge/attendre"] = TIMER_MAPPING
+    for_each: None = None
+
+    @property
+    def target(self) -> str:
+        """Who says that the time has come."""
+        return TIMER
 
     @property
     def name(self) -> str:
@@ -94,23 +232,40 @@ class Branch(Frozen):
 
 def _word(step: Any) -> str | None:
     """Tell a step by its first word, so that what is wrong with it is said of that kind of step."""
-    return next((word for word in WORDS if word in step), None) if isinstance(step, Mapping) else None
+    if not isinstance(step, Mapping):
+        return None
+    if "await" in step:
+        return f"await {step['await']}"
+    return next((word for word in WORDS if word in step), None)
 
 
-WORDS: Final = ("deliver", "notify", "await", "branch")
+WORDS: Final = ("deliver", "enrich", "document", "notify", "branch", "refuse")
 
 Step = Annotated[
     Annotated[Deliver, Tag("deliver")]
+    | Annotated[Enrich, Tag("enrich")]
+    | Annotated[Document, Tag("document")]
     | Annotated[Notify, Tag("notify")]
-    | Annotated[Await, Tag("await")]
-    | Annotated[Branch, Tag("branch")],
+    | Annotated[Await, Tag("await decision")]
+    | Annotated[AwaitEvent, Tag("await event")]
+    | Annotated[AwaitDate, Tag("await date")]
+    | Annotated[Branch, Tag("branch")]
+    | Annotated[Refuse, Tag("refuse")],
     Discriminator(
         _word,
         custom_error_type="step",
-        custom_error_message="a step begins with deliver, notify, await or branch",
+        custom_error_message=(
+            "a step begins with deliver, enrich, document, notify, branch or refuse, "
+            "or with await: decision, event or date"
+        ),
     ),
 ]
 Branch.model_rebuild()
+
+Done = Deliver | Enrich | Document | Notify | AwaitEvent | AwaitDate
+"""A step that is a delivery."""
+
+Named = Done | Await
 
 
 class RouteFile(Frozen):
@@ -119,6 +274,7 @@ class RouteFile(Frozen):
     route: str
     title: str
     owner: str
+    clock: Clock | None = None
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -132,12 +288,15 @@ class RouteFile(Frozen):
 
 
 class Fact(NamedTuple):
-    """What the ledger knows of one delivery of a request."""
+    """What the ledger knows of one delivery of a request; `answer` is JSON."""
 
     step: str
     item: int
     state: State
     stage: str = ""
+    code: str = ""
+    reference: str = ""
+    answer: str = ""
 
 
 class Decision(NamedTuple):
@@ -150,13 +309,19 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A delivery the route asks for and the ledger does not have yet."""
+    """A delivery the route asks for and the ledger does not have yet.
+
+    `not_before`: an instant, or 0; `after`: milliseconds from now. `note`: why it is asked, for the audit.
+    """
 
     step: str
     item: int
     target: str
     mapping: str
     given: Mapping[str, Any] = field(default_factory=dict)
+    not_before: int = 0
+    after: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,16 +338,33 @@ class Route:
     """A compiled route: conditions and lists are compiled once."""
 
     def __init__(self, said: RouteFile) -> None:
-        self.name, self.title, self.owner, self.steps = said.route, said.title, said.owner, said.steps
-        self._expressions = {source: Expression(source) for source in _sources(said.steps)}
+        self.name, self.title, self.owner, self.steps, self.clock = (
+            said.route,
+            said.title,
+            said.owner,
+            said.steps,
+            said.clock,
+        )
+        sources = {*_sources(said.steps), *([said.clock.since] if said.clock and said.clock.since else [])}
+        self._expressions = {source: Expression(source) for source in sources}
         self.has_expressions = bool(self._expressions)
         self._remembered = lru_cache(maxsize=4096)(self._walk)
         self.has_decisions = any(isinstance(step, Await) for step in named_steps(said.steps))
 
     @cached_property
-    def named(self) -> Mapping[str, Deliver | Notify | Await]:
-        """Every step with a name, branches opened."""
+    def named(self) -> Mapping[str, Named]:
+        """Every step with a name, branches opened, with what ends waits and takes steps back."""
         return {step.name: step for step in named_steps(self.steps)}
+
+    @cached_property
+    def stages(self) -> Sequence[str]:
+        """Every stage that its steps name, in their order."""
+        return list(dict.fromkeys(_stages(self.steps)))
+
+    @cached_property
+    def carried(self) -> Sequence[Done]:
+        """Every step that is a delivery."""
+        return [step for step in self.named.values() if not isinstance(step, Await)]
 
     def progress(
         self,
@@ -196,31 +378,53 @@ class Route:
 
         Raises MappingError when a condition or a list cannot be evaluated on this request.
         """
-        if cancelled:
-            return Progress(Status.CANCELLED, CANCELLED)
         if self.has_expressions:
-            return _Walk(self, document, facts, decisions).result()
-        return self._remembered(tuple(facts), tuple(decisions.values()))
+            return _Walk(self, document, facts, decisions, cancelled=cancelled).result()
+        return self._remembered(tuple(facts), tuple(decisions.values()), cancelled)
 
-    def _walk(self, facts: Sequence[Fact], decisions: Sequence[Decision]) -> Progress:
-        return _Walk(self, {}, facts, {decision.step: decision for decision in decisions}).result()
+    def _walk(self, facts: Sequence[Fact], decisions: Sequence[Decision], cancelled: bool) -> Progress:  # noqa: FBT001  # cached
+        return _Walk(self, {}, facts, {decision.step: decision for decision in decisions}, cancelled=cancelled).result()
 
-    def items(self, step: Deliver | Notify, document: Mapping[str, Any]) -> list[Any]:
+    def items(self, step: Done, document: Mapping[str, Any], answers: Mapping[str, Any] = NOTHING) -> list[Any]:
         """List what a step is done for: each item of its `for_each`, or one nothing."""
         if step.for_each is None:
             return [None]
-        found = self.evaluate(step.for_each, document)
+        found = self.evaluate(step.for_each, document, answers=answers)
         items = [] if found is None else found if isinstance(found, list) else [found]
         if len(items) > MOST_ITEMS:
             raise MappingError(self.name, (step.for_each,))
         return items
 
-    def evaluate(self, source: str, document: Mapping[str, Any]) -> Any:
+    def evaluate(self, source: str, document: Mapping[str, Any], **bindings: Any) -> Any:
         """Evaluate one of the route's expressions; raises MappingError naming the route and the expression."""
         try:
-            return self._expressions[source].value(document)
+            return self._expressions[source].value(document, bindings)
         except FAILURES:
             raise MappingError(self.name, (source,)) from None
+
+    def has_happened(self, step: AwaitEvent, document: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
+        """Say whether what a step waits for has happened, by what its target answers."""
+        return self.evaluate(step.until, document, answer=answer) is True
+
+    def due(self, document: Mapping[str, Any]) -> Instant | None:
+        """Say when the law's time for this request is over; raises MappingError."""
+        if self.clock is None:
+            return None
+        said = self.evaluate(self.clock.since, document) if self.clock.since else document["received_at"]
+        try:
+            return self.clock.due(day_of(read_moment(said)))
+        except (TypeError, ValueError):
+            raise MappingError(self.name, (self.clock.since or "received_at",)) from None
+
+
+def answers_of(facts: Iterable[Fact]) -> dict[str, Any]:
+    """Give what each step was answered, as expressions read it: an object, or an array of them for a list of items."""
+    found: dict[str, Any] = {}
+    for fact in sorted(fact for fact in facts if fact.state in FINAL and (fact.answer or fact.reference)):
+        said = {**(orjson.loads(fact.answer) if fact.answer else {}), "reference": fact.reference}
+        known = found.get(fact.step)
+        found[fact.step] = said if known is None else [*(known if isinstance(known, list) else [known]), said]
+    return found
 
 
 class _Walk:
@@ -232,34 +436,54 @@ class _Walk:
         document: Mapping[str, Any],
         facts: Sequence[Fact],
         decisions: Mapping[str, Decision],
+        *,
+        cancelled: bool,
     ) -> None:
-        self.route, self.document, self.decisions = route, document, decisions
+        self.route, self.document, self.decisions, self.cancelled = route, document, decisions, cancelled
         self.facts = {(fact.step, fact.item): fact for fact in facts}
+        self.answers = answers_of(facts) if route.has_expressions else {}
         self.planned: list[Planned] = []
         self.met: list[Fact] = []
-        self.awaiting = ""
+        self.awaiting = self.expected = ""
         self.refusal: str | None = None
         self.given: dict[str, Any] = {}
 
     def result(self) -> Progress:
         """Walk, and sum up."""
-        ended = self._steps(self.route.steps)
+        ended = not self.cancelled and self._steps(self.route.steps)
+        if self.cancelled or self.refusal is not None:
+            ended = self._take_back()
         status, stage = self._outcome(ended=ended)
         return Progress(status, stage, tuple(self.planned), self.awaiting)
 
     def _outcome(self, *, ended: bool) -> tuple[Status, str]:
-        if self.refusal is not None:
-            return Status.REFUSED, self.refusal
         held = [fact for fact in self.met if fact.state not in FINAL]
         for states, status in STANDING:
             standing = [fact for fact in held if fact.state in states]
             if standing:
-                return status, (standing[0].stage if status is Status.PARKED else "") or STAGE_OF[status]
+                return self._held_by(standing[0], status)
+        return self._end() if ended else self._under_way()
+
+    def _held_by(self, fact: Fact, status: Status) -> tuple[Status, str]:
+        """Say what one delivery makes of the request; one that only waits for its time is no work in progress."""
+        if status is Status.PARKED:
+            return status, fact.stage or INTEGRATION_ERROR
+        step = self.route.named.get(fact.step)
+        if isinstance(step, AwaitEvent | AwaitDate):
+            return Status.WAITING if status is Status.IN_PROGRESS else status, step.stage
+        return status, UNDER_WAY
+
+    def _under_way(self) -> tuple[Status, str]:
         if self.awaiting:
             step = self.route.named[self.awaiting]
             return Status.WAITING, step.stage if isinstance(step, Await) else UNDER_WAY
-        if not ended:
-            return Status.IN_PROGRESS, UNDER_WAY
+        return (Status.WAITING, self.expected) if self.expected else (Status.IN_PROGRESS, UNDER_WAY)
+
+    def _end(self) -> tuple[Status, str]:
+        if self.cancelled:
+            return Status.CANCELLED, CANCELLED
+        if self.refusal is not None:
+            return Status.REFUSED, self.refusal
         if any(fact.state in {State.FINALIZED, State.CANCELLED} for fact in self.met):
             return Status.FINALIZED, FINALIZED
         return Status.DONE, ACCEPTED
@@ -269,43 +493,112 @@ class _Walk:
 
     def _step(self, step: Step) -> bool:
         match step:
-            case Deliver():
-                return self._deliver(step)
             case Notify():
                 self._plan(step)
                 return True
+            case Enrich() if step.consent is not None and self._evaluate(step.consent) is not True:
+                return True
+            case Deliver() | Enrich() | Document() | AwaitEvent() | AwaitDate():
+                return self._carry(step)
             case Await():
                 return self._await(step)
             case Branch():
-                holds = self.route.evaluate(step.branch, self.document) is True
-                return self._steps(step.then if holds else step.otherwise)
+                return self._steps(step.then if self._evaluate(step.branch) is True else step.otherwise)
+            case Refuse():
+                return self._refuse(step.refuse, step.on_refusal)
 
-    def _deliver(self, step: Deliver) -> bool:
+    def _evaluate(self, source: str) -> Any:
+        return self.route.evaluate(source, self.document, answers=self.answers)
+
+    def _carry(self, step: Done) -> bool:
         facts = self._plan(step)
+        if isinstance(step, Deliver):
+            declined = next((fact for fact in facts if is_declined(step, fact.state, fact.code)), None)
+            if declined is not None:
+                return self._refuse(step.refusals[declined.code])
         self.met += facts
-        return len(facts) == len(self.route.items(step, self.document)) and all(fact.state in FINAL for fact in facts)
+        if isinstance(step, AwaitEvent | AwaitDate):
+            self.expected = step.stage
+        done = len(facts) == len(self._items(step)) and all(fact.state in FINAL for fact in facts)
+        self.expected = "" if done else self.expected
+        return done
+
+    def _refuse(self, stage: str, on_refusal: Sequence[Notify] = ()) -> bool:
+        self.refusal = stage
+        self._steps(on_refusal)
+        return False
 
     def _await(self, step: Await) -> bool:
-        decision = self.decisions.get(step.name)
+        decision = self.decisions.get(step.name) or self._by_default(step)
         if decision is None:
             self.awaiting = step.name
             return False
         self.given = {"decision": {"accepted": decision.accepted, "reason": decision.reason}}
-        if not decision.accepted:
-            self.refusal = decision.reason or REFUSED
-            self._steps(step.on_refusal)
-        return decision.accepted
+        return decision.accepted or self._refuse(decision.reason or REFUSED, step.on_refusal)
 
-    def _plan(self, step: Deliver | Notify) -> list[Fact]:
+    def _by_default(self, step: Await) -> Decision | None:
+        """Decide for a person whose time is over."""
+        if step.timer is None or step.within is None:
+            return None
+        fact = self.facts.get((step.timer.name, 0))
+        if fact is None:
+            after = int(step.within.total_seconds() * 1000)
+            self.planned.append(Planned(step.timer.name, 0, TIMER, TIMER_MAPPING, after=after))
+        elif fact.state in FINAL:
+            accepted = step.by_default == "accept"
+            return Decision(step.name, accepted, "" if accepted else step.reasons[-1])
+        return None
+
+    def _take_back(self) -> bool:
+        """Undo what was done and can be undone, the last first; everything is settled when that is done."""
+        reversed_ = []
+        for step in reversed([step for step in self.route.carried if isinstance(step, Deliver)]):
+            reversal = step.reversal
+            if reversal is None:
+                continue
+            for item in self._taken_items(step):
+                fact = self.facts.get((reversal.name, item))
+                if fact is None:
+                    self.planned.append(Planned(reversal.name, item, step.target, reversal.using, self.given))
+                    return False
+                reversed_.append(fact)
+        self.met = reversed_
+        return all(fact.state in FINAL for fact in reversed_)
+
+    def _taken_items(self, step: Deliver) -> list[int]:
+        return sorted(
+            item for (name, item), fact in self.facts.items() if name == step.name and fact.state is State.DELIVERED
+        )
+
+    def _items(self, step: Done) -> list[Any]:
+        return self.route.items(step, self.document, self.answers)
+
+    def _plan(self, step: Done) -> list[Fact]:
         """Ask for what is missing of a step, and give what is known of it."""
         known = []
-        for item in range(len(self.route.items(step, self.document))):
+        for item in range(len(self._items(step))):
             fact = self.facts.get((step.name, item))
             if fact is None:
-                self.planned.append(Planned(step.name, item, step.target, step.using, self.given))
+                note = f"{step.using}: {step.purpose}" if isinstance(step, Enrich) else ""
+                not_before = self._date(step) if isinstance(step, AwaitDate) else 0
+                self.planned.append(
+                    Planned(step.name, item, step.target, step.using, self.given, not_before, note=note)
+                )
             else:
                 known.append(fact)
         return known
+
+    def _date(self, step: AwaitDate) -> int:
+        said = self._evaluate(step.at)
+        try:
+            return read_moment(said) if said is not None else 0
+        except (TypeError, ValueError):
+            raise MappingError(self.route.name, (step.at,)) from None
+
+
+def is_declined(step: object, state: State, code: str) -> bool:
+    """Say whether a target's refusal is one that the route foresees."""
+    return isinstance(step, Deliver) and state is State.CANCELLED and code in step.refusals
 
 
 STANDING: Final[Sequence[tuple[frozenset[State], Status]]] = (
@@ -316,16 +609,9 @@ STANDING: Final[Sequence[tuple[frozenset[State], Status]]] = (
 )
 """What holds a request, the worst first."""
 
-STAGE_OF: Final[Mapping[Status, str]] = {
-    Status.PARKED: INTEGRATION_ERROR,
-    Status.UNCERTAIN: UNDER_WAY,
-    Status.WAITING: UNDER_WAY,
-    Status.IN_PROGRESS: UNDER_WAY,
-}
 
-
-def named_steps(steps: Sequence[Step]) -> Iterator[Deliver | Notify | Await]:
-    """Give every step that bears a name, in order, branches and refusals opened."""
+def named_steps(steps: Sequence[Step]) -> Iterator[Named]:
+    """Give every step that bears a name, in order: branches and refusals opened, timers and reversals beside theirs."""
     for step in steps:
         match step:
             case Branch():
@@ -333,9 +619,33 @@ def named_steps(steps: Sequence[Step]) -> Iterator[Deliver | Notify | Await]:
                 yield from named_steps(step.otherwise)
             case Await():
                 yield step
+                yield from [step.timer] if step.timer else []
                 yield from step.on_refusal
+            case Refuse():
+                yield from step.on_refusal
+            case Deliver():
+                yield step
+                yield from [step.reversal] if step.reversal else []
             case _:
                 yield step
+
+
+def _stages(steps: Sequence[Step]) -> Iterator[str]:
+    for step in steps:
+        match step:
+            case Await():
+                yield from (step.stage, *step.reasons)
+            case AwaitEvent() | AwaitDate():
+                yield step.stage
+            case Deliver():
+                yield from step.refusals.values()
+            case Refuse():
+                yield step.refuse
+            case Branch():
+                yield from _stages(step.then)
+                yield from _stages(step.otherwise)
+            case _:
+                pass
 
 
 def _sources(steps: Sequence[Step]) -> Iterator[str]:
@@ -345,7 +655,10 @@ def _sources(steps: Sequence[Step]) -> Iterator[str]:
                 yield step.branch
                 yield from _sources(step.then)
                 yield from _sources(step.otherwise)
-            case Await():
+            case Await() | Refuse():
                 yield from _sources(step.on_refusal)
-            case Deliver() | Notify() if step.for_each is not None:
-                yield step.for_each
+            case AwaitDate():
+                yield step.at
+            case _:
+                said = (step.for_each, getattr(step, "until", None), getattr(step, "consent", None))
+                yield from (source for source in said if source is not None)

@@ -100,8 +100,10 @@ class Settings(Frozen):
     homes: tuple[Path, ...] = ()
     targets: Mapping[str, TargetSettings] = Field(default_factory=dict)
     front_ends: Mapping[str, FrontEnd] = Field(default_factory=dict)
+    sites: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+    fetch_every: Duration = timedelta(minutes=1)
     sweep_every: Duration = timedelta(seconds=1)
     grace: Duration = timedelta(seconds=30)
 

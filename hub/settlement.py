@@ -15,12 +15,11 @@ import orjson
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from hub.book import Book
-from hub.catalogue import CALLBACK_MAPPING
 from hub.errors import MappingError
 from hub.events import Staged
 from hub.lifecycle import State
 from hub.model import FINAL_STATUSES, DeliveryKey, Status, delivery_key
-from hub.routing import CALLBACK, INTEGRATION_ERROR, Decision, Fact, Planned, Progress, Route
+from hub.routing import CALLBACK, INTEGRATION_ERROR, PENDING, Decision, Fact, Planned, Progress, Route
 from hub.statements import Prepared, insertion, listed
 from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS
 from hub.texts import fill
@@ -45,7 +44,7 @@ WANTED: Final = Prepared(
     select(
         *(
             REQUESTS.c[name]
-            for name in ("number", "front_end", "kind", "version", "status", "stage", "awaiting", "cancelled")
+            for name in ("number", "front_end", "site", "kind", "version", "status", "stage", "awaiting", "cancelled")
         )
     )
     .where(listed(REQUESTS.c.number))
@@ -57,11 +56,8 @@ WANTED: Final = Prepared(
 BODIES: Final = Prepared(
     select(REQUESTS.c.number, REQUESTS.c.version, REQUESTS.c.body).where(listed(REQUESTS.c.number))
 )
-FACTS: Final = Prepared(
-    select(*(DELIVERIES.c[name] for name in ("id", "request", "ordinal", "step", "item", "state", "stage"))).where(
-        listed(DELIVERIES.c.request)
-    )
-)
+FACT: Final = ("id", "request", "ordinal", "step", "item", "state", "stage", "code", "reference", "answer")
+FACTS: Final = Prepared(select(*(DELIVERIES.c[name] for name in FACT)).where(listed(DELIVERIES.c.request)))
 DECIDED: Final = Prepared(select(DECISIONS).where(listed(DECISIONS.c.request)))
 NEW_DELIVERIES: Final = Prepared(insertion(DELIVERIES))
 NEW_EVENTS: Final = Prepared(insertion(EVENTS))
@@ -89,7 +85,8 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
     for request in requests:
         number, rows = request.number, facts[request.number]
         progress = _progress(routes[number], documents.get(number, {}), request, rows, decisions.get(number, {}))
-        planned = list(progress.planned)
+        planned = book.placed(progress.planned, request.site)
+        events += [asked(number, plan, actor, book.now()) for plan in planned if plan.note]
         if (progress.status, progress.stage, progress.awaiting) != (
             request.status,
             request.stage,
@@ -116,7 +113,7 @@ def _progress(
     decisions: Mapping[str, Decision],
 ) -> Progress:
     """Say where a request stands; one whose route or data cannot be read any more waits for a person."""
-    facts = [Fact(row.step, row.item, State(row.state), row.stage) for row in rows]
+    facts = [fact_of(row) for row in rows]
     try:
         if route is not None:
             return route.progress(document, facts, decisions, cancelled=bool(request.cancelled))
@@ -146,7 +143,8 @@ def delivery_rows(
             "follows": follows if plan.step == CALLBACK else None,
             "state": State.QUEUED,
             **FRESH,
-            "next_at": now,
+            "code": PENDING if plan.after or plan.not_before > now else "",
+            "next_at": max(now + plan.after, plan.not_before),
             "created_at": now,
             "updated_at": now,
         }
@@ -158,6 +156,7 @@ FRESH: Final[Mapping[str, Any]] = {
     "code": "",
     "stage": "",
     "reference": "",
+    "answer": "",
     "if_absent": "",
     "ever_uncertain": False,
     "attempts": 0,
@@ -169,6 +168,16 @@ FRESH: Final[Mapping[str, Any]] = {
     "lease_until": 0,
     "sent_at": 0,
 }
+
+
+def fact_of(row: Any) -> Fact:
+    """Give what a route reads of a delivery's row."""
+    return Fact(row.step, row.item, State(row.state), row.stage, row.code, row.reference, row.answer)
+
+
+def asked(number: int, plan: Planned, actor: str, now: int) -> dict[str, Any]:
+    """Write down that a target is asked about a request, and why."""
+    return {**BLANK_EVENT, "kind": "asked", "actor": actor, "note": plan.note, "at": now, "request": number}
 
 
 def delivery_id(number: int, ordinal: int) -> int:
@@ -225,11 +234,11 @@ def _callback(
     book: Book, connection: Connection, request: Row[Any], progress: Progress, rows: Sequence[Row[Any]]
 ) -> list[Planned]:
     """Plan the call-back that tells the front end of a new stage, with what it says frozen now."""
-    target = book.callbacks.get(request.front_end)
-    if target is None or not book.can_read(connection, request.version):
+    callback = book.callbacks.get(request.front_end)
+    if callback is None or not book.can_read(connection, request.version):
         return []
     definition = book.known(request.version)
-    if CALLBACK_MAPPING not in definition.mappings:
+    if callback.mapping not in definition.mappings:
         return []
     sequence = sum(row.step == CALLBACK for row in rows) + 1
     said = {
@@ -240,7 +249,7 @@ def _callback(
         "sequence": sequence,
         "at": iso(book.now()),
     }
-    return [Planned(CALLBACK, sequence, target, CALLBACK_MAPPING, {"stage": said})]
+    return [Planned(CALLBACK, sequence, *callback, {"stage": said})]
 
 
 def _last_callback(rows: Iterable[Row[Any]]) -> int | None:

@@ -33,6 +33,12 @@ from hub.model import Status
 
 READY: Final = (State.QUEUED, State.WAITING, State.UNCERTAIN)
 TROUBLED: Final = (State.PARKED, State.UNCERTAIN, State.ASKING, State.WAITING)
+OPEN: Final = "due_at IS NOT NULL AND ended_at IS NULL"
+"""Requests on the law's clock."""
+
+WAITED: Final = "state = 'waiting' AND code = 'pending'"
+"""Deliveries that ask until something has happened."""
+
 WIDE: Final = BigInteger().with_variant(Integer, "sqlite")
 """A primary key: in SQLite the row's own address, in PostgreSQL eight bytes."""
 
@@ -87,6 +93,9 @@ class Request(SQLModel, table=True):
         Index("request_kind", "kind", "number"),
         Index("request_front_end", "front_end", "number"),
         Index("request_standing", "status", "number"),
+        Index("request_stage", "stage", "number"),
+        Index("request_site", "site", "number"),
+        partial_index("request_due", OPEN, "due_at"),
         partial_index("request_external", "external_reference IS NOT NULL", "external_reference"),
         Index("request_name", "name_index"),
         Index("request_email", "email_index"),
@@ -112,6 +121,7 @@ class Request(SQLModel, table=True):
     phone_index: str | None = Field(sa_column=Column(String(64)))
     received_at: int = instant()
     updated_at: int = instant()
+    due_at: int | None = instant(nullable=True)
     ended_at: int | None = instant(nullable=True)
 
 
@@ -124,6 +134,7 @@ class Delivery(SQLModel, table=True):
         UniqueConstraint("request", "step", "item", name="delivery_step"),
         partial_index("delivery_ready", among(READY), "target", "claims", "next_at", "id", "created_at"),
         partial_index("delivery_held", among(HELD), "target"),
+        partial_index("delivery_waited", WAITED, "target", "reference"),
         partial_index("delivery_newest", among(TROUBLED), "state", "id"),
         partial_index("delivery_of_target", among(TROUBLED), "state", "target", "id", "created_at"),
         partial_index("delivery_of_code", among(TROUBLED), "state", "code", "id"),
@@ -144,6 +155,7 @@ class Delivery(SQLModel, table=True):
     code: str = Field(default="", sa_column=Column(String(60), nullable=False))
     stage: str = Field(default="", sa_column=Column(String(120), nullable=False))
     reference: str = Field(default="", sa_column=Column(String(255), nullable=False))
+    answer: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     if_absent: str = Field(default="", sa_column=Column(String(60), nullable=False))
     ever_uncertain: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     attempts: int = Field(default=0, sa_column=Column(Integer, nullable=False))

@@ -47,6 +47,22 @@ class Health:
     oldest_at: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether a target may be spoken to: its switch, and its breaker since when."""
+
+    paused: bool = False
+    breaker: str = "closed"
+    opened_at: int = 0
+
+
+def gate(connection: Connection, name: str) -> Gate:
+    """See whether a target may be spoken to."""
+    columns = (TARGETS.c.paused, TARGETS.c.breaker, TARGETS.c.opened_at)
+    row = connection.execute(select(*columns).where(TARGETS.c.name == name)).first()
+    return Gate(bool(row.paused), row.breaker, row.opened_at) if row else Gate()
+
+
 def declare(connection: Connection, declared: Sequence[Declared]) -> list[None]:
     """Write targets down, keeping the switch and the breaker of those already known."""
     for target in declared:

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 import typer
+
+from hub.calendar import PARIS
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
@@ -21,7 +22,6 @@ COMMANDING: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\
 """Control characters but tab and line feed, and those that turn the direction of writing."""
 
 MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-PARIS: Final = ZoneInfo("Europe/Paris")
 UNFOLDED: Final = 10_000
 """The width of a table that no person looks at: each row is one line, for grep."""
 

@@ -25,10 +25,10 @@ from sqlalchemy import (
 from hub.access import EVERY_HOUSE, Principal, Role
 from hub.attachments import Described
 from hub.book import Book
+from hub.calendar import PARIS
 from hub.catalogue import Definition
 from hub.lifecycle import State
 from hub.model import Channel, Frozen, Status
-from hub.policy import PARIS
 from hub.routing import CALLBACK
 from hub.statements import upsert
 from hub.tables import ATTACHMENTS, ATTEMPTS, COUNTERS, DELIVERIES, EVENTS, REQUESTS, TROUBLED, among

@@ -1,4 +1,4 @@
-"""Logitud: civil-status certificates, by a declared, hypothetical contract (README.md says how sure)."""
+"""Logitud: civil status, elections, census, appeals, by a declared, hypothetical contract (README.md says how sure)."""
 
 from connectors.logitud.client import Logitud, Settings, connect
 

@@ -1,11 +1,10 @@
-"""Logitud's stand-in: it reads SOAP against the schema, remembers requests, and refuses as a registry would."""
+"""Logitud's stand-in: it reads SOAP against the schema, remembers requests, and refuses as a town hall would."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,8 @@ from lxml import etree
 from connectors._transport.sandbox import COMMON, HttpSandbox
 from connectors._transport.soap import BODY, CONTENT_TYPE, ENVELOPE
 from connectors._transport.xml import Element
-from connectors.logitud.wire import KNOWN, TYPES, UNKNOWN
+from connectors.logitud.rules import text, what_is_wrong
+from connectors.logitud.wire import ACTS, DEMANDES, KNOWN, QUESTIONS, REGISTERED, UNKNOWN
 from hub.connector import Fault
 from hub.model import Verdict
 
@@ -42,13 +42,58 @@ CATALOGUE: Final[Mapping[str, tuple[str, Verdict, str]]] = MappingProxyType(
         "NATURE-IMPOSSIBLE": ("ERROR", Verdict.REFUSED, "Nature impossible pour cet acte"),
         "DOMICILE-INVALIDE": ("ERROR", Verdict.REFUSED, "Justificatif de domicile non recevable"),
         "IDENTITE-INVALIDE": ("ERROR", Verdict.REFUSED, "Pièce d'identité non recevable"),
+        "DOMICILE-HORS-COMMUNE": ("ERROR", Verdict.REFUSED, "Adresse hors de la commune"),
+        "DEJA-INSCRIT": ("ERROR", Verdict.REFUSED, "Électeur déjà inscrit"),
+        "NATIONALITE-INCOMPLETE": ("ERROR", Verdict.REFUSED, "Pays ou type d'élection manquant"),
+        "PRECEDENT-LIEU-MANQUANT": ("ERROR", Verdict.REFUSED, "Précédent lieu d'inscription manquant"),
+        "DEJA-RECENSE": ("ERROR", Verdict.REFUSED, "Citoyen déjà recensé"),
+        "AGE-NON-REQUIS": ("ERROR", Verdict.REFUSED, "Âge hors des limites de la démarche"),
+        "PIECE-MANQUANTE": ("ERROR", Verdict.REFUSED, "Pièce obligatoire manquante"),
+        "AVIS-INCONNU": ("ERROR", Verdict.REFUSED, "Avis de paiement inconnu"),
+        "IMMATRICULATION-DIFFERENTE": ("ERROR", Verdict.REFUSED, "Immatriculation différente de celle de l'avis"),
+        "DELAI-DEPASSE": ("ERROR", Verdict.REFUSED, "Recours déposé hors délai"),
+        "AVIS-DEJA-CONTESTE": ("ERROR", Verdict.REFUSED, "Recours déjà déposé contre cet avis"),
+        "PLUSIEURS-ELECTEURS": ("ERROR", Verdict.REFUSED, "Plusieurs électeurs possibles"),
         "PIECE-ALTEREE": ("ERROR", Verdict.REFUSED, "Pièce jointe différente de son empreinte"),
         "REGISTRE-VERROUILLE": ("ERROR", Verdict.TRANSIENT, "Registre verrouillé"),
         "MAINTENANCE-NOCTURNE": ("FATAL", Verdict.TRANSIENT, "Maintenance nocturne"),
         "FATAL": ("FATAL", Verdict.UNCERTAIN, "Erreur interne"),
     }
 )
-"""Every code its messages may bear on a delivery: severity, what it really means, words."""
+"""Every code its messages may bear on a delivery or a question: severity, what it really means, words."""
+
+TAKEN: Final = tuple(DEMANDES)
+ELECTION: Final = ("preinscrire_electeur",)
+CENSUS: Final = ("recenser_citoyen",)
+APPEAL: Final = ("deposer_rapo",)
+
+BEFALLS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        KNOWN: TAKEN,
+        "RESERVE": TAKEN,
+        "REJET-SERVICE": TAKEN,
+        "ACTE-INTROUVABLE": tuple(ACTS),
+        "DEMANDEUR-NON-HABILITE": tuple(ACTS),
+        "HORS-COMMUNE": tuple(ACTS),
+        "NATURE-IMPOSSIBLE": tuple(ACTS),
+        "DOMICILE-INVALIDE": TAKEN,
+        "IDENTITE-INVALIDE": TAKEN,
+        "DOMICILE-HORS-COMMUNE": ELECTION + CENSUS,
+        "DEJA-INSCRIT": ELECTION,
+        "NATIONALITE-INCOMPLETE": ELECTION,
+        "PRECEDENT-LIEU-MANQUANT": ELECTION,
+        "DEJA-RECENSE": CENSUS,
+        "AGE-NON-REQUIS": ELECTION + CENSUS,
+        "PIECE-MANQUANTE": ELECTION + CENSUS + APPEAL,
+        "AVIS-INCONNU": APPEAL,
+        "IMMATRICULATION-DIFFERENTE": APPEAL,
+        "DELAI-DEPASSE": APPEAL,
+        "AVIS-DEJA-CONTESTE": APPEAL,
+        "PLUSIEURS-ELECTEURS": tuple(QUESTIONS),
+        "PIECE-ALTEREE": TAKEN,
+    }
+)
+"""Which operations a code is about; all, when it is not here."""
 
 SOAP_FAULTS: Final = ("XML-INVALIDE", "AUTHENTIFICATION")
 """Every code of its SOAP faults."""
@@ -60,8 +105,13 @@ MENU: Final[Mapping[str, Fault]] = MappingProxyType(
     {
         **COMMON,
         **{
-            name: Fault(title=words, verdict=verdict, taken=verdict in {Verdict.ACCEPTED, Verdict.UNCERTAIN})
-            for name, (_, verdict, words) in zip(CODES, CATALOGUE.values(), strict=True)
+            name: Fault(
+                title=CATALOGUE[code][2],
+                verdict=CATALOGUE[code][1],
+                taken=CATALOGUE[code][1] in {Verdict.ACCEPTED, Verdict.UNCERTAIN},
+                operations=BEFALLS.get(code, ()),
+            )
+            for name, code in CODES.items()
         },
         "fault_client": Fault(title="answers a fault that blames the message", verdict=Verdict.REFUSED),
         "fault_server": Fault(title="treats the message, answers a fault", verdict=Verdict.UNCERTAIN, taken=True),
@@ -70,9 +120,24 @@ MENU: Final[Mapping[str, Fault]] = MappingProxyType(
             title="treats the message, answers in an undeclared encoding", verdict=Verdict.UNCERTAIN, taken=True
         ),
         "empty_body": Fault(title="treats the message, answers an empty Body", verdict=Verdict.UNCERTAIN, taken=True),
-        "no_number": Fault(title="treats the message, forgets its number", verdict=Verdict.UNCERTAIN, taken=True),
+        "no_number": Fault(
+            title="treats the message, forgets its number", verdict=Verdict.UNCERTAIN, taken=True, operations=TAKEN
+        ),
+        "contradiction": Fault(
+            title="says registered and struck off at once", verdict=Verdict.UNCERTAIN, operations=("est_inscrit",)
+        ),
     }
 )
+
+
+ASKED: Final = frozenset({*(demande.call for demande in DEMANDES.values()), *(call for call, _ in QUESTIONS.values())})
+"""The operations of the service on which faults are played."""
+
+BUREAU: Final = {
+    "Numero": "0012",
+    "Lieu": "Groupe scolaire Jules Ferry",
+    "Adresse": {"Voie": "2 rue des Écoles", "CodePostal": "13100", "Ville": "AIX-EN-PROVENCE"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +150,11 @@ class Known:
 
 
 class Sandbox(HttpSandbox):
-    """A registry office behind SOAP.
+    """A town hall's population service behind SOAP.
 
     `visible_after`: seconds before a request that was taken shows, to a search and to the check for
-    references already known. `states`: where each request number stands, for a test to change.
+    references already known. `states`: where each request number stands, and `roll`: how each elector does, by
+    birth name, forenames and date of birth, both for a test to change.
     """
 
     menu = MENU
@@ -97,6 +163,10 @@ class Sandbox(HttpSandbox):
         super().__init__()
         self.visible_after = 0.0
         self.states = {"EC00000000": "DELIVREE"}
+        self.roll = {
+            ("LEFÈVRE", "LÉA MARIE", "1987-03-14"): REGISTERED,
+            ("NGUYEN", "MARC", "1985-11-02"): "RADIE",
+        }
         self._known: dict[str, Known] = {}
 
     def settings(self) -> dict[str, Any]:
@@ -110,8 +180,8 @@ class Sandbox(HttpSandbox):
         return message
 
     async def is_delivery(self, request: web.Request) -> bool:
-        """Tell a request for a certificate from a question."""
-        return "#DemanderActe" in request.headers.get("SOAPAction", "")
+        """Tell a request, or a question that somebody asks, from the hub's own searches."""
+        return asked_of(request) in ASKED
 
     async def serve(self, request: web.Request) -> web.Response:
         """Answer one SOAP call."""
@@ -127,23 +197,25 @@ class Sandbox(HttpSandbox):
         if code := CODES.get(fault):
             number = re.search(r"EC\d{8}", answer.text or "") if answer else None
             accepted = CATALOGUE[code][1] is Verdict.ACCEPTED
-            return reply("DemanderActe", code, NumeroDemande=number[0] if number and accepted else None)
+            return reply(asked_of(request), code, NumeroDemande=number[0] if number and accepted else None)
         if fault in PLAYS:
-            return PLAYS[fault]()
+            return PLAYS[fault](asked_of(request))
         return await super().play(fault, request, answer)
 
     def ask(self, body: Element) -> web.Response:
-        """Take a request, unless its reference already shows or one of its files was altered."""
-        key = text(body, "ReferenceExterne")
+        """Take a request, unless its reference already shows, a file was altered, or a rule forbids it."""
+        call, key, content = etree.QName(body).localname, text(body, "ReferenceExterne"), body[1]
         if known := self._find(key):
-            return reply("DemanderActe", KNOWN, NumeroDemande=known.number)
-        if any(is_altered(piece) for piece in body.iterfind("{*}PieceJointe")):
-            return reply("DemanderActe", "PIECE-ALTEREE")
+            return reply(call, KNOWN, NumeroDemande=known.number)
+        if wrong := what_is_wrong(body) or self._is_registered_already(content):
+            return reply(call, wrong)
         number = f"EC{len(self.states):08d}"
         self.states[number] = "RECUE"
-        self._known[key] = Known(number, time.monotonic(), sketch_of(body[1]))
+        self._known[key] = Known(number, time.monotonic(), sketch_of(content))
+        if etree.QName(content).localname == "Preinscription":
+            self.roll.setdefault(elector_of(content), "EN-COURS")
         self.take(key)
-        return reply("DemanderActe", OK, NumeroDemande=number)
+        return reply(call, OK, NumeroDemande=number)
 
     def search(self, body: Element) -> web.Response:
         """Look for a request by its reference."""
@@ -159,9 +231,24 @@ class Sandbox(HttpSandbox):
         state = self.states.get(text(body, "NumeroDemande"))
         return reply("EtatDemande", OK if state else UNKNOWN, Etat=state)
 
+    def tell_polling_station(self, body: Element) -> web.Response:
+        """Say where an elector of the roll votes."""
+        if self.roll.get(elector_of(body)) != REGISTERED:
+            return reply("BureauDeVote", UNKNOWN)
+        return reply("BureauDeVote", OK, Bureau=BUREAU)
+
+    def tell_registration(self, body: Element) -> web.Response:
+        """Say how somebody stands on the roll."""
+        situation = self.roll.get(elector_of(body), "NON-INSCRIT")
+        return reply("EstInscrit", OK, Inscription=registration(situation))
+
     def tell_version(self, _: Element) -> web.Response:
         """Say that it is up."""
         return reply("Version", OK, Numero="1.0")
+
+    def _is_registered_already(self, content: Element) -> str | None:
+        first = text(content, "Situation") == "PremiereInscription"
+        return "DEJA-INSCRIT" if first and self.roll.get(elector_of(content)) == REGISTERED else None
 
     def _find(self, key: str) -> Known | None:
         known = self._known.get(key)
@@ -169,7 +256,9 @@ class Sandbox(HttpSandbox):
 
 
 SERVES: Final[Mapping[str, Callable[[Sandbox, Element], web.Response]]] = {
-    "DemanderActe": Sandbox.ask,
+    **dict.fromkeys((demande.call for demande in DEMANDES.values()), Sandbox.ask),
+    "BureauDeVote": Sandbox.tell_polling_station,
+    "EstInscrit": Sandbox.tell_registration,
     "RechercherDemande": Sandbox.search,
     "EtatDemande": Sandbox.tell_state,
     "Version": Sandbox.tell_version,
@@ -186,26 +275,26 @@ def read_body(message: bytes) -> Element | None:
     return body if body is not None and etree.QName(body).localname in SERVES else None
 
 
-def text(parent: Element, name: str) -> str:
-    """Read the text of a child."""
-    return parent.findtext(f"{{*}}{name}", "")
+def asked_of(request: web.Request) -> str:
+    """Read which operation of the service is called."""
+    return request.headers.get("SOAPAction", "").rpartition("#")[2].strip('"')
 
 
-def sketch_of(act: Element) -> dict[str, str]:
-    """Keep of an act what a search tells of it."""
-    return {
-        "TypeActe": TYPES[etree.QName(act).localname],
-        "NomTitulaire": act.findtext("{*}Titulaire/{*}Nom", ""),
-        "PrenomsTitulaire": act.findtext("{*}Titulaire/{*}Prenoms", ""),
-        "NombreExemplaires": text(act, "NombreExemplaires"),
-    }
+def sketch_of(content: Element) -> dict[str, str]:
+    """Keep of a request what a search tells of it."""
+    demande = next(one for one in DEMANDES.values() if one.element == etree.QName(content).localname)
+    places = {name: "/".join(f"{{*}}{step}" for step in path) for name, path in demande.sketch.items()}
+    return {"TypeDemande": demande.type, **{name: content.findtext(place, "") for name, place in places.items()}}
 
 
-def is_altered(piece: Element) -> bool:
-    """Tell whether a file differs from its announced size or digest."""
-    content = b64decode(text(piece, "Contenu"))
-    announced = (int(text(piece, "Taille")), text(piece, "Empreinte"))
-    return (len(content), hashlib.sha256(content).hexdigest()) != announced
+def elector_of(content: Element) -> tuple[str, str, str]:
+    """Read who an elector is."""
+    return text(content, "NomNaissance"), text(content, "Prenoms"), text(content, "DateNaissance")
+
+
+def registration(situation: str) -> dict[str, str]:
+    """Write how somebody stands on the roll."""
+    return {"Inscrit": str(situation == REGISTERED).lower(), "Situation": situation}
 
 
 def reply(operation: str, code: str, **parts: Any) -> web.Response:
@@ -246,18 +335,19 @@ def envelope(body: Element | None, *, status: int = 200) -> web.Response:
     return web.Response(status=status, body=message, headers={"Content-Type": CONTENT_TYPE})
 
 
-def in_latin_1() -> web.Response:
+def in_latin_1(call: str) -> web.Response:
     """Answer ISO-8859-1 bytes under a declaration that says UTF-8."""
-    answer = reply("DemanderActe", "RESERVE", NumeroDemande="EC00000001")
+    answer = reply(call, "RESERVE")
     answer.body = (answer.text or "").encode("latin-1")
     return answer
 
 
-PLAYS: Final[Mapping[str, Callable[[], web.Response]]] = {
-    "fault_client": lambda: blame("XML-INVALIDE"),
-    "fault_server": lambda: blame("INATTENDU", party="Server"),
-    "unknown_account": lambda: blame("AUTHENTIFICATION", status=401),
+PLAYS: Final[Mapping[str, Callable[[str], web.Response]]] = {
+    "fault_client": lambda _: blame("XML-INVALIDE"),
+    "fault_server": lambda _: blame("INATTENDU", party="Server"),
+    "unknown_account": lambda _: blame("AUTHENTIFICATION", status=401),
     "wrong_encoding": in_latin_1,
-    "empty_body": lambda: envelope(None),
-    "no_number": lambda: reply("DemanderActe", OK),
+    "empty_body": lambda _: envelope(None),
+    "no_number": lambda call: reply(call, OK),
+    "contradiction": lambda call: reply(call, OK, Inscription={"Inscrit": "true", "Situation": "RADIE"}),
 }

@@ -156,10 +156,9 @@ class Reservation(Demande):
         return self
 
 
-class InscriptionRestauration(Demande):
+class Restauration(Demande):
     """A first registration at the canteen."""
 
-    activite: Literal["RESTAURATION"]
     ecole: Ecole
     regime: Regime
     jours_semaine: Annotated[tuple[Jour, ...], Field(min_length=1, max_length=5)]
@@ -167,6 +166,12 @@ class InscriptionRestauration(Demande):
     sante: Sante = Sante()
     pieces: tuple[Piece, ...] = ()
     reglement_interieur: Literal[True]
+
+
+class InscriptionRestauration(Restauration):
+    """The same, where the message itself says what it is."""
+
+    activite: Literal["RESTAURATION"]
 
 
 class InscriptionPeriscolaire(Demande):
@@ -214,6 +219,7 @@ Inscription = Annotated[InscriptionRestauration | InscriptionPeriscolaire, Field
 DEMANDES: Final[Mapping[str, TypeAdapter[Any]]] = {
     "reserver_restauration": TypeAdapter(Reservation),
     "inscrire": TypeAdapter(Inscription),
+    "inscrire_restauration": TypeAdapter(Restauration),
     "renouveler": TypeAdapter(Renouvellement),
 }
-"""What each operation takes."""
+"""What each operation takes that hands a request over."""

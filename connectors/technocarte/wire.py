@@ -23,6 +23,7 @@ from connectors.technocarte.demande import (
     Personne,
     Renouvellement,
     Reservation,
+    Restauration,
     Sante,
 )
 from hub.connector import Receipt
@@ -85,13 +86,15 @@ def read_schools(said: str, errors: ErrorTable) -> tuple[str, ...]:
 
 
 def write_request(key: DeliveryKey, operation: str, body: bytes) -> str:
-    """Write the whole request as Technocarte takes it, under our key; raises ValidationError.
+    """Write the whole request as Technocarte takes it, under our key; raises ValidationError."""
+    return etree.tostring(write_document(key, operation, body), encoding="unicode")
 
-    `body` is the mapping's output, JSON in UTF-8.
-    """
+
+def write_document(key: DeliveryKey, operation: str, body: bytes) -> Element:
+    """Write the document of a request; `body` is the mapping's output, JSON in UTF-8."""
     demande = DEMANDES[operation].validate_json(body, strict=True)
     root, label, write = DOCUMENTS[type(demande)]
-    document = element(
+    return element(
         root,
         element("Id", key),
         element("RequestTypeLabel", label),
@@ -100,7 +103,6 @@ def write_request(key: DeliveryKey, operation: str, body: bytes) -> str:
         *write_people(demande),
         *write(demande),
     )
-    return etree.tostring(document, encoding="unicode")
 
 
 def element(tag: str, *contents: Content) -> Element:
@@ -203,7 +205,7 @@ def write_reservation(demande: Reservation) -> list[Element | None]:
     ]
 
 
-def write_canteen(demande: InscriptionRestauration) -> list[Element | None]:
+def write_canteen(demande: Restauration) -> list[Element | None]:
     """Write a registration at the canteen."""
     return [
         element("School", demande.ecole.identifiant),
@@ -245,13 +247,14 @@ def write_renewal(demande: Renouvellement) -> list[Element | None]:
     ]
 
 
-DOCUMENTS: Final[Mapping[type[Demande], tuple[str, str, Callable[[Any], list[Element | None]]]]] = {
+Document = tuple[str, str, Callable[[Any], list[Element | None]]]
+
+CANTEEN: Final[Document] = ("SchoolCanteenRegistrationRequest", "School Canteen Registration", write_canteen)
+
+DOCUMENTS: Final[Mapping[type[Demande], Document]] = {
     Reservation: ("SchoolCanteenReservationRequest", "School Canteen Reservation", write_reservation),
-    InscriptionRestauration: (
-        "SchoolCanteenRegistrationRequest",
-        "School Canteen Registration",
-        write_canteen,
-    ),
+    Restauration: CANTEEN,
+    InscriptionRestauration: CANTEEN,
     InscriptionPeriscolaire: (
         "PerischoolActivityRegistrationRequest",
         "Perischool Activity Registration",

@@ -20,7 +20,7 @@ from connectors._transport.http import Answer
 from connectors.api_particulier.sandbox import Sandbox
 from connectors.api_particulier.wire import SERVICES
 from hub.connector import Deadline, Exchange, Outbound
-from hub.errors import RefusedError, TransientError, UncertainError
+from hub.errors import DeliveryError, RefusedError, TransientError, UncertainError
 from hub.manifest import ErrorTable, Manifest
 from hub.model import DeliveryKey, Effect, Verdict
 
@@ -234,6 +234,9 @@ async def test_the_sandbox_warns_then_answers_nothing_any_more_to_who_goes_on():
         assert (statuses, sandbox.banned) == ([404, 429], True)
 
 
+NOBODY = r"^(timeout|connect)$"
+
+
 async def banned_after(api, sandbox, silences: int) -> None:
     """A 429, then as many calls that nobody answers."""
     sandbox.break_with("too_many")
@@ -242,7 +245,7 @@ async def banned_after(api, sandbox, silences: int) -> None:
     sandbox.clock.move(timedelta(seconds=1))
     sandbox.banned = True
     for _ in range(silences):
-        with pytest.raises(UncertainError, match=r"^timeout$"):
+        with pytest.raises(DeliveryError, match=NOBODY):
             await api.deliver(message(within=0.3))
 
 
@@ -263,7 +266,7 @@ async def test_a_ban_that_outlasts_its_twelve_hours_is_noticed_again():
         await banned_after(api, sandbox, SILENCES)
         sandbox.clock.move(BAN)
         for _ in range(SILENCES):
-            with pytest.raises(UncertainError):
+            with pytest.raises(DeliveryError, match=NOBODY):
                 await api.deliver(message(within=0.3))
         with pytest.raises(TransientError, match=r"^banni$"):
             await api.deliver(message())
@@ -276,7 +279,7 @@ async def test_one_answer_between_two_silences_is_no_ban():
         await api.deliver(message())
         sandbox.banned = True
         for _ in range(SILENCES + 1):
-            with pytest.raises(UncertainError, match=r"^timeout$"):
+            with pytest.raises(DeliveryError, match=NOBODY):
                 await api.deliver(message(within=0.3))
 
 
@@ -289,8 +292,17 @@ async def test_silence_without_a_warning_is_no_ban():
     async with facing(silence="0s") as (api, sandbox):
         sandbox.banned = True
         for _ in range(SILENCES + 1):
-            with pytest.raises(UncertainError, match=r"^timeout$"):
+            with pytest.raises(DeliveryError, match=NOBODY):
                 await api.deliver(message(within=0.3))
+
+
+async def test_a_server_that_is_down_after_a_429_is_no_ban():
+    async with facing(silence="0s") as (api, sandbox):
+        await banned_after(api, sandbox, 0)
+        await sandbox.stop()
+        for _ in range(SILENCES + 1):
+            with pytest.raises(DeliveryError, match=r"^(connect|reset)$"):
+                await api.deliver(message())
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ from hub.manifest import MEANS, UNMAPPED, ErrorTable, Manifest, Operation
 from hub.model import DeliveryKey, Effect, Verdict
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
-NAMES = sorted(file.parent.name for file in CONNECTORS.glob("*/connector.toml"))
+NAMES = sorted(
+    file.parent.name for file in CONNECTORS.glob("*/connector.toml") if not Manifest.read(file.parent).builtin
+)
 KEY = DeliveryKey("167046020-1")
 ASKED_AGAIN = {Effect.IDEMPOTENT, Effect.SAFE}
 

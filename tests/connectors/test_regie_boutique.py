@@ -85,7 +85,7 @@ class Desk:
         raise AssertionError("nobody asked")
 
 
-async def state_of(boutique, number: str) -> str:
+async def state_of(boutique, number):
     return (await boutique.deliver(message("suivre_commande", commande=number))).details["etat"]
 
 
@@ -110,7 +110,10 @@ async def test_an_order_goes_from_the_catalogue_to_its_invoice():
         invoice = await boutique.deliver(message("facture", commande=number))
         assert followed.details["etat"] == "payee"
         assert followed.details["facture"] == invoice.details["numero"]
-        assert base64.b64decode(invoice.details["pdf"]).startswith(b"%PDF-")
+        [document] = invoice.files
+        assert (document.name, document.media_type) == (f"facture-{number}.pdf", "application/pdf")
+        assert document.content.startswith(b"%PDF-")
+        assert "pdf" not in invoice.details
 
 
 async def test_the_same_key_is_the_same_order_and_another_key_another_order():
@@ -327,6 +330,13 @@ def test_each_answer_means_one_thing(status, said, failure, code):
     with pytest.raises(failure) as caught:
         read_receipt(message("annuler_commande"), answer, SETTINGS, ERRORS)
     assert (type(caught.value), caught.value.code) == (failure, code)
+
+
+@pytest.mark.parametrize("pdf", [None, 7, "", "pas du base64 !", base64.b64encode(b"<html>").decode()])
+def test_an_invoice_without_its_document_is_no_invoice(pdf):
+    answer = Answer(200, {}, orjson.dumps({"commande": PAID, "numero": "FA-000002", "montant": 4500, "pdf": pdf}))
+    with pytest.raises(UncertainError, match=r"^unreadable$"):
+        read_receipt(message("facture"), answer, SETTINGS, ERRORS)
 
 
 def test_what_an_answer_adds_to_the_contract_is_left_out():

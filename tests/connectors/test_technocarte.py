@@ -1,29 +1,41 @@
-"""Technocarte: what is written inside `var`, and what an answer without codes means."""
+"""Technocarte: what is written inside `var`, what an answer without codes means, what it may do at the hub."""
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import re
 from collections.abc import AsyncIterator
 from copy import deepcopy
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import requests
+import zeep
+import zeep.exceptions
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import validator_for
 from lxml import etree
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from zeep.transports import Transport
 
 import connectors.technocarte
 from connectors._transport.soap import ENVELOPE
 from connectors._transport.xml import parse
-from connectors.technocarte.client import Technocarte, connect
+from connectors.technocarte import lecture, reponse
+from connectors.technocarte.client import PAID, QUESTIONS, Technocarte, connect
 from connectors.technocarte.demande import DEMANDES
-from connectors.technocarte.sandbox import SCHOOLS, SENTENCES, Sandbox
+from connectors.technocarte.question import QuestionActivites, write_activities, write_payment
+from connectors.technocarte.sandbox import SENTENCES, Sandbox
+from connectors.technocarte.services import WSDL
+from connectors.technocarte.town import ACTIVITIES, DETAIL, FAMILY, SCHOOLS
 from connectors.technocarte.wire import (
     SERVICE,
     XSI,
@@ -33,10 +45,10 @@ from connectors.technocarte.wire import (
     write_call,
     write_request,
 )
-from hub.connector import Deadline, Outbound
+from hub.connector import Call, Called, Deadline, Outbound, Reply
 from hub.errors import RefusedError, TransientError, UncertainError
 from hub.manifest import ErrorTable
-from hub.model import DeliveryKey
+from hub.model import DeliveryKey, Verdict
 
 FOLDER = Path(connectors.technocarte.__file__).parent
 ERRORS = ErrorTable.read(FOLDER)
@@ -365,3 +377,420 @@ async def test_the_probe_finds_a_page_that_is_not_technocarte_s(sandbox):
 
 async def always_true(_: object) -> bool:
     return True
+
+
+PAYMENT = SAMPLES["payer_factures"]
+ANSWERS = {
+    "famille": reponse.DossierFamille,
+    "factures": reponse.Factures,
+    "detail_facture": reponse.DetailFacture,
+    "ecoles": reponse.Ecoles,
+    "activites": reponse.Activites,
+    "payer_factures": reponse.Payees,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        *((operation, question.takes.json_schema()) for operation, question in QUESTIONS.items()),
+        ("payer_factures", PAID.json_schema()),
+        *((f"reponse_{name}", TypeAdapter(one).json_schema(mode="serialization")) for name, one in ANSWERS.items()),
+    ],
+)
+def test_what_is_published_of_questions_is_what_is_read_and_given(name, schema):
+    published = contract_of(name)
+    published.pop("$schema")
+    assert published == schema
+
+
+def test_a_registration_at_the_canteen_is_the_same_by_either_operation():
+    given = SAMPLES["inscrire_restauration"]
+    by_itself = written("inscrire_restauration", given)
+    by_activity = written("inscrire", {**given, "activite": "RESTAURATION"})
+    assert etree.tostring(by_itself) == etree.tostring(by_activity)
+
+
+def bill(number: str, cents: int) -> str:
+    return f"<facture><numfct>{number}</numfct><montant>{cents}</montant></facture>"
+
+
+def test_a_payment_is_written_in_cents_with_its_sum_under_our_key():
+    payment = PAID.validate_python(PAYMENT)
+    assert list(write_payment(payment, KEY, "GRU").items()) == [
+        (
+            "listnumfct",
+            f"<listefacture>{bill('F1042-01', 4250)}{bill('F1042-02', 1890)}</listefacture>",
+        ),
+        ("montant", "6140"),
+        ("cvqReference", KEY),
+        ("bankReference", "idop-5f0c2a"),
+        ("homeFolderId", "F1042"),
+        ("code_appli", "GRU"),
+    ]
+
+
+def test_activities_are_asked_for_by_a_french_day():
+    question = TypeAdapter(QuestionActivites).validate_python(SAMPLES["activites"])
+    assert list(write_activities(question, "GRU").values()) == [
+        "", "LOI", "GRU", "14/03/2018", "Perischool Activity Registration", "2026-2027", "0", "0",
+    ]  # fmt: skip
+
+
+async def test_a_payment_counts_once_the_invoices_say_so(sandbox, technocarte):
+    message = outbound(PAYMENT, "payer_factures")
+    assert await technocarte.look_up(message) is None
+    receipt = await technocarte.deliver(message)
+    assert receipt.reference == KEY
+    assert [one["numero"] for one in receipt.details["factures"]] == ["F1042-01", "F1042-02"]
+    assert b"PaiementFactureCap" in message.exchange.sent
+    assert b"CallListFactureCapResponse" in message.exchange.answered
+    assert await technocarte.look_up(message) == receipt
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_taken"),
+    [("paid_nonsense", True), ("paid_fault", True), ("unpaid_silence", False), ("unpaid_fault", False)],
+)
+async def test_what_is_answered_to_a_payment_proves_nothing(sandbox, technocarte, fault, is_taken):
+    sandbox.break_with(fault)
+    if is_taken:
+        assert (await technocarte.deliver(outbound(PAYMENT, "payer_factures"))).reference == KEY
+    else:
+        with pytest.raises(UncertainError, match=r"^unconfirmed$"):
+            await technocarte.deliver(outbound(PAYMENT, "payer_factures"))
+        assert await technocarte.look_up(outbound(PAYMENT, "payer_factures")) is None
+    assert sandbox.taken().total() == int(is_taken)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"factures": [{"numero": "F1042-09", "montant": 100}]}, "unknown_invoice"),
+        ({"factures": [{"numero": "F1042-03", "montant": 3810}]}, "already_paid"),
+        ({"factures": [{"numero": "F1042-01", "montant": 4249}]}, "amount_differs"),
+        ({"famille": {"identifiant": "F0000"}}, "unknown_family"),
+    ],
+)
+async def test_a_payment_that_is_refused_names_why(sandbox, technocarte, change, code):
+    with pytest.raises(RefusedError, match=f"^{code}$"):
+        await technocarte.deliver(outbound({**PAYMENT, **change}, "payer_factures"))
+    assert not sandbox.taken()
+
+
+async def test_a_payment_whose_invoices_cannot_be_read_again_is_a_doubt(sandbox, technocarte):
+    sandbox.town.bills_of("F1042").pop("F1042-02")
+    sandbox.break_with("unpaid_silence")
+    with pytest.raises(UncertainError, match=r"^invoice_not_listed$"):
+        await technocarte.deliver(outbound(PAYMENT, "payer_factures"))
+
+
+async def test_a_payment_that_is_half_there_is_for_a_person(sandbox, technocarte):
+    sandbox.town.pay("F1042", [("F1042-01", 4250)])
+    with pytest.raises(UncertainError, match=r"^partly_paid$"):
+        await technocarte.look_up(outbound(PAYMENT, "payer_factures"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"factures": []},
+        {"factures": [{"numero": "A", "montant": 1}, {"numero": "A", "montant": 1}]},
+        {"factures": [{"numero": "A", "montant": 12.5}]},
+        {"reference_bancaire": ""},
+    ],
+)
+async def test_a_payment_that_breaks_the_contract_never_leaves(sandbox, technocarte, change):
+    message = outbound({**PAYMENT, **change}, "payer_factures")
+    with pytest.raises(RefusedError, match=r"^message_invalid$"):
+        await technocarte.deliver(message)
+    assert not message.exchange.sent
+
+
+async def test_a_family_learns_what_it_owes(technocarte):
+    details = (await technocarte.deliver(outbound(SAMPLES["factures"], "factures"))).details
+    assert details["a_payer"] == 4250 + 1890
+    assert [one["payee"] for one in details["factures"]] == [False, False, True]
+    assert details["factures"][2]["payee_le"] == "2026-07-02"
+    assert details["factures"][0]["calculee_le"] is None
+
+
+async def test_a_family_s_file_says_who_may_collect_the_children(technocarte):
+    details = (await technocarte.deliver(outbound(SAMPLES["famille"], "famille"))).details
+    assert details["enfants"][0]["date_naissance"] == "2018-03-14"
+    assert details["personnes_autorisees"][0]["lien"] == "grand-père"
+
+
+@pytest.mark.parametrize(
+    ("read", "document"),
+    [
+        (lecture.read_detail, DETAIL),
+        (lecture.read_activities, ACTIVITIES),
+        (lecture.read_schools, SCHOOLS),
+        (lecture.read_family, FAMILY),
+    ],
+)
+def test_an_answer_is_read_whole_or_not_at_all(read, document):
+    assert read(document, ERRORS)
+    for missing in ("value", "IdActivite", "IdEcoleSecteur", "BirthDate"):
+        document = re.sub(f"<{missing}>.*?</{missing}>", "", document)
+    for said in (document, " ", "<html><body>Erreur</body></html>", "Erreur 57", "<", f"<!DOCTYPE a>{document}"):
+        with pytest.raises(UncertainError):
+            read(said, ERRORS)
+
+
+@pytest.mark.parametrize(("written_so", "amount"), [("4250", 4250), ("4250.0", 4250), ("-120", -120)])
+def test_cents_are_whole(written_so, amount):
+    assert lecture.cents(written_so) == amount
+
+
+@pytest.mark.parametrize("written_so", ["42,50", "42.5", "", "?", "1e3", "٤"])
+def test_what_is_no_amount_is_not_guessed(written_so):
+    with pytest.raises(ValueError, match="cents"):
+        lecture.cents(written_so)
+
+
+def test_no_invoices_is_an_answer_and_a_page_is_not():
+    for said in ("", "<listefacture/>"):
+        assert lecture.read_invoices(said, ERRORS) == reponse.Factures(factures=(), a_payer=0)
+    for said in ("<html>Erreur</html>", "<facture/>"):
+        with pytest.raises(UncertainError):
+            lecture.read_invoices(said, ERRORS)
+
+
+@pytest.mark.parametrize(
+    ("rule", "operation", "code"),
+    [
+        ({"strangers": {"F1042"}}, "reserver_restauration", "unknown_family"),
+        ({"debtors": {"F1042"}}, "inscrire_restauration", "unpaid_invoices"),
+        ({"closed_seasons": {"2026-2027"}}, "renouveler", "closed_season"),
+        ({"full": {"12"}}, "inscrire_restauration", "full"),
+        ({"wanted": {"CAF_OU_IMPOT"}}, "inscrire_restauration", "income_proof_missing"),
+        ({"now": datetime(2026, 9, 2, tzinfo=UTC)}, "reserver_restauration", "cutoff_passed"),
+    ],
+)
+async def test_the_town_s_rules_refuse(sandbox, technocarte, rule, operation, code):
+    for name, value in rule.items():
+        setattr(sandbox.town, name, value)
+    with pytest.raises(RefusedError, match=f"^{code}$"):
+        await technocarte.deliver(outbound(SAMPLES[operation], operation))
+    assert not sandbox.taken()
+
+
+async def test_until_tuesday_night_the_next_week_can_be_reserved(sandbox, technocarte):
+    sandbox.town.now = datetime(2026, 9, 1, 23, 59, tzinfo=UTC)
+    await technocarte.deliver(outbound(RESERVATION))
+    assert sandbox.taken() == {KEY: 1}
+
+
+@dataclass
+class Counter:
+    """A desk that has these messages, and keeps what it was told."""
+
+    messages: list[Outbound] = field(default_factory=list)
+    asked: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    told: list[tuple[str, Verdict, str]] = field(default_factory=list)
+
+    async def nudge(self, reference: str) -> bool:
+        raise AssertionError(reference)
+
+    async def conclude(self, key: DeliveryKey, verdict: Verdict, code: str = "") -> bool:
+        self.told.append((key, verdict, code))
+        return any(key == message.key for message in self.messages)
+
+    async def sent(self, operation: str, since: datetime, until: datetime) -> list[Outbound]:
+        self.asked.append((operation, since, until))
+        return [message for message in self.messages if message.operation == operation]
+
+
+SECRET = "mot-de-passe-d-essai"
+PROOF = f"Basic {base64.b64encode(f'technocarte:{SECRET}'.encode()).decode()}"
+
+
+@pytest.fixture
+def desk() -> Counter:
+    return Counter([outbound(SAMPLES[operation], operation) for operation in ("renouveler", "inscrire")])
+
+
+@pytest.fixture
+async def polled() -> AsyncIterator[Technocarte]:
+    connector = connect({**Sandbox().settings(), "caller_password": SECRET}, ERRORS)
+    yield connector
+    await connector.close()
+
+
+def posted(content: str, proof: str = PROOF, method: str = "POST") -> Call:
+    body = f'<s:Envelope xmlns:s="{ENVELOPE}"><s:Body>{content}</s:Body></s:Envelope>'
+    return Call(method, headers={"authorization": proof}, body=body.encode())
+
+
+def ld(tag: str, content: str, namespace: str = "http://www.libredemat.org") -> str:
+    return f'<{tag} xmlns="{namespace}">{content}</{tag}>'
+
+
+def acknowledgement(key: str = KEY, erroneous: str = "false") -> str:
+    content = f"<AckElements><RequestId>{key}</RequestId><Erroneous>{erroneous}</Erroneous></AckElements>"
+    return ld("AckRequestsRequest", content)
+
+
+def resulting(state: str, key: str = KEY) -> str:
+    data = "<BusinessData><Data>School</Data><Value>13</Value></BusinessData>"
+    content = f"<RequestId>{key}</RequestId><ResultingState>{state}</ResultingState>{data}"
+    return ld("NotifiyResultingStateRequest", content, "http://www.libredemat.org/rin")
+
+
+def read(reply: Reply) -> etree._Element:
+    assert reply.status == 200
+    body = parse(reply.body).find(f"{{{ENVELOPE}}}Body/*")
+    assert body is not None
+    return body
+
+
+def test_it_is_called_by_its_vendor(polled):
+    assert isinstance(polled, Called)
+
+
+async def test_without_a_secret_nobody_is_let_in(desk):
+    connector = connect(Sandbox().settings(), ERRORS)
+    for proof in ("", PROOF, f"Basic {base64.b64encode(b'technocarte:').decode()}"):
+        assert (await connector.serve(posted(acknowledgement(), proof), desk)).status == 403
+    assert not desk.told
+    await connector.close()
+
+
+@pytest.mark.parametrize("proof", ["", "Basic", "Basic ???", PROOF[:-2], PROOF.replace("Basic", "Bearer"), "Basic é"])
+async def test_a_wrong_account_is_not_let_in(polled, desk, proof):
+    assert (await polled.serve(posted(acknowledgement(), proof), desk)).status == 401
+    assert not desk.told
+
+
+async def test_a_secret_may_stand_in_a_file(desk, tmp_path):
+    (tmp_path / "secret").write_text(SECRET + "\n")
+    connector = connect({**Sandbox().settings(), "caller_password_file": str(tmp_path / "secret")}, ERRORS)
+    assert (await connector.serve(posted(acknowledgement()), desk)).status == 200
+    await connector.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (acknowledgement(), (KEY, Verdict.ACCEPTED, "")),
+        (acknowledgement(erroneous="1"), (KEY, Verdict.REFUSED, "declared_erroneous")),
+        (resulting("Validated"), (KEY, Verdict.ACCEPTED, "")),
+        (resulting("Rejected"), (KEY, Verdict.REFUSED, "resulting_rejected")),
+        (resulting("Cancelled"), (KEY, Verdict.REFUSED, "resulting_cancelled")),
+    ],
+)
+async def test_what_technocarte_says_of_a_request_concludes_it(polled, desk, content, told):
+    answer = read(await polled.serve(posted(content), desk))
+    assert answer.findtext("{*}Accomplished") == "true"
+    assert desk.told == [told]
+    assert not told[2] or ERRORS.find(told[2]).verdict is Verdict.REFUSED
+
+
+async def test_a_state_on_the_way_is_heard_and_changes_nothing(polled, desk):
+    assert read(await polled.serve(posted(resulting("Pending")), desk)).findtext("{*}Accomplished") == "true"
+    assert not desk.told
+
+
+@pytest.mark.parametrize("content", [acknowledgement("000000001-1"), resulting("Validated", "000000001-1")])
+async def test_a_request_that_is_not_ours_is_not_accomplished(polled, desk, content):
+    assert read(await polled.serve(posted(content), desk)).findtext("{*}Accomplished") == "false"
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]>'
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        posted(""),
+        posted("<GetRequestsRequest/>"),
+        posted(acknowledgement("12")),
+        posted(resulting("Inconnu")),
+        Call("POST", headers={"authorization": PROOF}, body=b"bruit"),
+        Call("POST", headers={"authorization": PROOF}, body=BOMB.encode() + posted(acknowledgement()).body),
+        Call("POST", headers={"authorization": PROOF}, body=b"<" * 200_000),
+    ],
+)
+async def test_what_is_not_the_service_s_is_a_fault_that_repeats_nothing(polled, desk, call):
+    reply = await polled.serve(call, desk)
+    assert reply.status == 500
+    assert parse(reply.body).findtext(".//faultcode") == "soap:Client"
+    assert not desk.told
+
+
+async def test_requests_are_given_as_they_were_sent(polled, desk):
+    answer = read(await polled.serve(posted(ld("GetRequestsRequest", "")), desk))
+    documents = [one[0] for one in answer]
+    assert {one.tag for one in documents} == {"RenewalPerischoolActivitiesRequest", "SchoolCanteenRegistrationRequest"}
+    for document in documents:
+        SCHEMA.assertValid(parse(etree.tostring(document)))
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("<RequestTypeLabel>School Canteen Registration</RequestTypeLabel>", 1),
+        ("<RequestTypeLabel>School Canteen Reservation</RequestTypeLabel>", 0),
+        (f"<Id>{KEY}</Id><State>Validated</State>", 2),
+        ("<Id>000000001-1</Id>", 0),
+        ("<State>Pending</State>", 0),
+    ],
+)
+async def test_requests_are_chosen_by_label_key_and_state(polled, desk, content, found):
+    assert len(read(await polled.serve(posted(ld("GetRequestsRequest", content)), desk))) == found
+
+
+@pytest.mark.parametrize("label", ["Autre", "%"])
+async def test_an_unknown_label_is_an_error_in_the_service_s_own_words(polled, desk, label):
+    content = ld("GetRequestsRequest", f"<RequestTypeLabel>{label}</RequestTypeLabel>")
+    assert read(await polled.serve(posted(content), desk)).findtext("{*}Error") == "unknown RequestTypeLabel"
+
+
+async def test_days_without_a_zone_are_those_of_paris(polled, desk):
+    dates = "<DateFrom>2026-09-01T00:00:00</DateFrom><DateTo>2026-09-02T00:00:00Z</DateTo>"
+    await polled.serve(posted(ld("GetRequestsRequest", dates)), desk)
+    assert {asked[1:] for asked in desk.asked} == {
+        (datetime(2026, 8, 31, 22, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC))
+    }
+    assert {asked[0] for asked in desk.asked} == set(DEMANDES)
+
+
+async def test_the_wsdl_and_its_schemas_are_given_and_nothing_else(polled, desk):
+    for path, file in (("", "services.wsdl"), ("services.xsd", "services.xsd"), ("../connector.toml", "services.wsdl")):
+        reply = await polled.serve(Call("GET", path, headers={"authorization": PROOF}), desk)
+        assert reply.body == (WSDL.parent / file).read_bytes()
+    assert (await polled.serve(posted("", method="DELETE"), desk)).status == 405
+
+
+async def test_a_client_made_from_the_wsdl_polls_and_acknowledges(polled, desk):
+    async def door(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        reply = await polled.serve(Call(request.method, "", request.query, headers, await request.read()), desk)
+        return web.Response(status=reply.status, body=reply.body, headers={"Content-Type": reply.media_type})
+
+    def poll(url: str) -> tuple[list[str], bool, bool]:
+        session = requests.Session()
+        session.auth = ("technocarte", SECRET)
+        client = zeep.Client(str(WSDL), transport=Transport(session=session))
+        service = client.create_service("{urn:city-hub:technocarte:services}ServicesSoap", url)
+        got = service.GetRequests(RequestTypeLabel="Renewal Perischool Activities", State="Validated")
+        keys = [one._value_1.findtext("Id") for one in got.Request]
+        known = service.AckRequests(AckElements=[{"RequestId": key, "Erroneous": False} for key in keys])
+        state = service.NotifiyResultingState(RequestId=keys[0], ResultingState="Rejected")
+        with pytest.raises(zeep.exceptions.Fault):
+            service.AckRequests(AckElements=[{"RequestId": "douze", "Erroneous": False}])
+        return keys, known, state
+
+    application = web.Application()
+    application.router.add_route("*", "/technocarte", door)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/technocarte"
+        assert await asyncio.to_thread(poll, url) == ([KEY], True, True)
+    finally:
+        await runner.cleanup()
+    assert [verdict for _, verdict, _ in desk.told] == [Verdict.ACCEPTED, Verdict.REFUSED]

@@ -198,7 +198,7 @@ class Process:
         self._town, self._pause = town, pause
         self.owner = FileOwner(town.file)
         line = Line(ledger, self, fails)
-        self.engine = Engine(line, town.live, self.owner, _no_files, town.hear, sweep_every=town.sweep)
+        self.engine = Engine(line, town.live, self.owner, NoFiles(), town.hear, sweep_every=town.sweep)
         context = contextvars.copy_context()
         context.run(HERE.set, self)
         context.run(asyncio.get_running_loop().create_task, self.engine.run())
@@ -221,8 +221,14 @@ class Process:
         self.owner.close()
 
 
-async def _no_files(_ids):
-    return ()
+class NoFiles:
+    """Requests without files."""
+
+    async def files(self, _ids):
+        return ()
+
+    async def keep(self, _files, _request):
+        return []
 
 
 class Town:

@@ -1,0 +1,5 @@
+"""Documents: accessible PDFs made from the city's templates, here, without asking anybody."""
+
+from connectors.documents.client import Documents, Settings, connect
+
+__all__ = ["Documents", "Settings", "connect"]

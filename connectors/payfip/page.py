@@ -1,0 +1,36 @@
+"""What a payer sees in the sandbox: a page in French, and the buttons by which they decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Final
+
+from aiohttp import web
+
+CHOICES: Final[Mapping[str, str]] = {
+    "P": "Payer par carte",
+    "V": "Payer par prélèvement",
+    "R": "Refuser (comme la banque)",
+    "A": "Abandonner",
+}
+STYLE: Final = "body{font:18px/1.6 sans-serif;max-width:36rem;margin:3rem auto}button{font:inherit;padding:.4rem 1rem}"
+
+
+def form_of(payment: Mapping[str, str]) -> str:
+    """Write the form where a payer decides."""
+    euros = f"{int(payment['montant']) / 100:.2f}".replace(".", ",")
+    told = (payment["objet"], f"Référence {payment['refdet']}", f"{euros} €", payment["mel"])
+    lines = "".join(f"<p>{escape(line)}</p>" for line in told)
+    buttons = "".join(f'<button name="resultat" value="{letter}">{said}</button> ' for letter, said in CHOICES.items())
+    return f'{lines}<form method="post">{buttons}</form>'
+
+
+def page(title: str, content: str, *, status: int = 200) -> web.Response:
+    """Write a page in French, whose content is already HTML."""
+    text = (
+        f'<!doctype html><html lang="fr"><meta charset="utf-8"><title>{title} – PayFiP (bac à sable)</title>'
+        f"<style>{STYLE}</style><h1>{title}</h1>{content}"
+        "<p><small>Bac à sable : aucun argent ne circule ici.</small></p></html>"
+    )
+    return web.Response(status=status, text=text, content_type="text/html")
