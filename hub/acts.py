@@ -15,8 +15,8 @@ from hub.errors import ConflictError, IllegalTransitionError
 from hub.judgement import NOT_TAKEN
 from hub.lifecycle import FINAL, Event, State, advance
 from hub.model import FINAL_STATUSES, Effect
-from hub.routing import Await, Carried, Deliver, Notify, Route
-from hub.settlement import ROOM, Settled, settle
+from hub.routing import Await, Carried, Deliver, Notify, Route, answers_of
+from hub.settlement import FACTS, ROOM, Settled, fact_of, settle
 from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
 
 
@@ -293,11 +293,12 @@ def _revise(
 def _keep_items(book: Book, connection: Connection, request: Row[Any], bodies: tuple[Any, Any], retried: int) -> None:
     """Refuse a correction that changes an item some target may know: another would be sent in its place."""
     route = book.definition(connection, request.version).route
+    answers = answers_of(map(fact_of, FACTS.among(connection, [request.number])))
     for row in _deliveries(connection, request.number):
         step = route.named.get(row.step)
         if row.state == State.QUEUED or row.id == retried or not isinstance(step, Carried):
             continue
-        before, after = (route.items(step, body) for body in bodies)
+        before, after = (route.items(step, body, answers) for body in bodies)
         if before[row.item : row.item + 1] != after[row.item : row.item + 1]:
             raise ConflictError("an item that was already sent may not change, nor move")
 

@@ -389,7 +389,7 @@ class Route:
         """List what a step is done for: each item of its `for_each`, or one nothing."""
         if step.for_each is None:
             return [None]
-        found = self.evaluate(step.for_each, document, answers=answers)
+        found = self.evaluate(step.for_each, document, answers=dict(answers))
         items = [] if found is None else found if isinstance(found, list) else [found]
         if len(items) > MOST_ITEMS:
             raise MappingError(self.name, (step.for_each,))
@@ -404,7 +404,7 @@ class Route:
 
     def has_happened(self, step: AwaitEvent, document: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
         """Say whether what a step waits for has happened, by what its target answers."""
-        return self.evaluate(step.until, document, answer=answer) is True
+        return self.evaluate(step.until, document, answer=dict(answer)) is True
 
     def due(self, document: Mapping[str, Any]) -> Instant | None:
         """Say when the law's time for this request is over; raises MappingError."""

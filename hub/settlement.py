@@ -141,9 +141,8 @@ def delivery_rows(
             "mapping": plan.mapping,
             "given": orjson.dumps(plan.given).decode() if plan.given else "",
             "follows": follows if plan.step == CALLBACK else None,
-            "state": State.QUEUED,
             **FRESH,
-            "code": PENDING if plan.after or plan.not_before > now else "",
+            **(NOT_YET if plan.after or plan.not_before > now else {}),
             "next_at": max(now + plan.after, plan.not_before),
             "created_at": now,
             "updated_at": now,
@@ -153,6 +152,7 @@ def delivery_rows(
 
 
 FRESH: Final[Mapping[str, Any]] = {
+    "state": State.QUEUED,
     "code": "",
     "stage": "",
     "reference": "",
@@ -178,6 +178,10 @@ def fact_of(row: Any) -> Fact:
 def asked(number: int, plan: Planned, actor: str, now: int) -> dict[str, Any]:
     """Write down that a target is asked about a request, and why."""
     return {**BLANK_EVENT, "kind": "asked", "actor": actor, "note": plan.note, "at": now, "request": number}
+
+
+NOT_YET: Final[Mapping[str, Any]] = {"state": State.WAITING, "code": PENDING}
+"""What a new delivery is whose time is to come."""
 
 
 def delivery_id(number: int, ordinal: int) -> int:

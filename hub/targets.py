@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection, exists, func, or_, select, text, update
+from sqlalchemy import Connection, bindparam, exists, func, or_, select, text, update
 
 from hub.book import Book
 from hub.policy import Policy
+from hub.routing import PENDING
 from hub.statements import upsert
-from hub.tables import BLANK_EVENT, DELIVERIES, EVENTS, READY, TARGETS, among
+from hub.tables import BLANK_EVENT, DELIVERIES, EVENTS, READY, TARGETS, WAITED, among
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,32 +112,51 @@ def due(connection: Connection, now: int) -> list[str]:
     return list(connection.scalars(select(TARGETS.c.name).where(or_(sound, suspect))))
 
 
+WAITING: Final = (
+    select(
+        DELIVERIES.c.target,
+        func.count().label("backlog"),
+        func.min(DELIVERIES.c.created_at).label("oldest_at"),
+    )
+    .where(text(among(READY)))
+    .group_by(DELIVERIES.c.target)
+    .subquery()
+)
+COLUMNS: Final = TARGETS.c
+HEALTH: Final = (
+    select(
+        COLUMNS.name,
+        COLUMNS.connector,
+        COLUMNS.paused,
+        COLUMNS.paused_reason,
+        COLUMNS.breaker,
+        COLUMNS.fails,
+        COLUMNS.last_success_at,
+        func.coalesce(WAITING.c.backlog, 0).label("backlog"),
+        WAITING.c.oldest_at,
+    )
+    .outerjoin(WAITING, WAITING.c.target == COLUMNS.name)
+    .order_by(COLUMNS.name)
+)
+
+PATIENT: Final = (
+    select(DELIVERIES.c.target, func.count().label("deliveries")).where(text(WAITED)).group_by(DELIVERIES.c.target)
+)
+OLDEST: Final = select(func.min(DELIVERIES.c.created_at)).where(
+    DELIVERIES.c.target == bindparam("b_target"), text(among(READY)), DELIVERIES.c.code != PENDING
+)
+"""Asked only of targets that something waits at: no index has the code of what is ready."""
+
+
 def health(connection: Connection) -> list[Health]:
-    """See how every target is."""
-    waiting = (
-        select(
-            DELIVERIES.c.target,
-            func.count().label("backlog"),
-            func.min(DELIVERIES.c.created_at).label("oldest_at"),
-        )
-        .where(text(among(READY)))
-        .group_by(DELIVERIES.c.target)
-        .subquery()
-    )
-    columns = TARGETS.c
-    statement = (
-        select(
-            columns.name,
-            columns.connector,
-            columns.paused,
-            columns.paused_reason,
-            columns.breaker,
-            columns.fails,
-            columns.last_success_at,
-            func.coalesce(waiting.c.backlog, 0).label("backlog"),
-            waiting.c.oldest_at,
-        )
-        .outerjoin(waiting, waiting.c.target == columns.name)
-        .order_by(columns.name)
-    )
-    return [Health(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001  # its public name
+    """See how every target is; what only waits for its time, or for an event, is not behind."""
+    found = connection.execute(HEALTH).all()
+    patient = {row.target: row.deliveries for row in connection.execute(PATIENT)}
+    return [_health(connection, row, patient.get(row.name, 0)) for row in found]
+
+
+def _health(connection: Connection, row: Any, patient: int) -> Health:
+    said = dict(row._mapping)  # noqa: SLF001  # its public name
+    if patient:
+        said |= {"backlog": row.backlog - patient, "oldest_at": connection.scalar(OLDEST, {"b_target": row.name})}
+    return Health(**said)
