@@ -49,6 +49,14 @@ OPERATIONS: Final[dict[str, Any]] = {
         "key_field": "remarque",
         **ANSWER,
     },
+    "consulter": {
+        "title": "Demander où en est un dossier",
+        "effect": "safe",
+        "path": "/consultations",
+        "answer": "contract/consultation.json",
+        "details": {"etat": "/etat"},
+        **ANSWER,
+    },
 }
 
 ERRORS: Final = [{"code": "OBJET_INCONNU", "verdict": "refused", "stage": "Refusé"}]
@@ -70,13 +78,15 @@ class Sandbox(HttpSandbox):
     def __init__(self) -> None:
         super().__init__()
         self._records: dict[str, dict[str, Any]] = {}
+        self.state = "en_cours"
+        """What every file is said to be at."""
 
     def settings(self) -> dict[str, Any]:
         """Describe this target in settings alone."""
         return {"url": self.url, "unavailable": [503], "operations": OPERATIONS, "errors": ERRORS}
 
     def sample(self, operation: str) -> dict[str, Any]:
-        """Give a request for any of the three operations."""
+        """Give a request for any of its operations."""
         return {
             "objet": "Certificat d'adresse",
             "operation": operation,
@@ -89,6 +99,8 @@ class Sandbox(HttpSandbox):
             found = self._records.get(request.query.get("reference_externe", ""))
             return web.json_response({"dossiers": [found] if found else []})
         record = orjson.loads(await request.read())
+        if request.path == "/consultations":
+            return web.json_response({"statut": "ok", "numero": "BO-000000", "etat": self.state})
         key = request.headers.get("Idempotency-Key") or record.get("reference_externe") or record["remarque"]
         if key in self._records and "remarque" not in record:
             status = 409 if "reference_externe" in record else 200

@@ -56,7 +56,8 @@ class Service(Operation):
 
     Our key travels in the header `key_header`, in the top-level field `key_field`, or in `path` as {key}.
     `accepted`, `exists` (it already has our key) and `refused` are HTTP statuses; any other that the
-    errors table does not know is uncertain. `reference` is a pointer, or `header:Location`.
+    errors table does not know is uncertain. `reference` is a pointer, or `header:Location`; `details` names what
+    later steps may use of the answer, and where each is.
     """
 
     method: Method = "POST"
@@ -68,6 +69,7 @@ class Service(Operation):
     exists: frozenset[int] = frozenset()
     refused: frozenset[int] = frozenset({400, 404, 409, 422})
     reference: Annotated[str, StringConstraints(pattern=r"^(header:.+|(/.*)?)$")] | None = None
+    details: Mapping[str, Pointer] = Field(default_factory=dict)
     success: Success | None = None
     error_code: Pointer | None = None
     look_up: LookUp | None = None
@@ -123,7 +125,16 @@ def read_receipt(service: Service, answer: Answer, errors: ErrorTable) -> Receip
     check_not_page(answer)
     if service.success and at(parse(answer), service.success.pointer) != service.success.equals:
         return read_failure(service, answer, errors)
-    return Receipt(read_reference(service, answer))
+    return Receipt(read_reference(service, answer), read_details(service, answer))
+
+
+def read_details(service: Service, answer: Answer) -> dict[str, Any]:
+    """Read what later steps may use; what is not there is left out."""
+    if not service.details:
+        return {}
+    document = parse(answer)
+    found = {name: at(document, pointer) for name, pointer in service.details.items()}
+    return {name: value for name, value in found.items() if value is not MISSING}
 
 
 def read_failure(service: Service, answer: Answer, errors: ErrorTable) -> Receipt:

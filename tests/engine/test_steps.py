@@ -1,0 +1,263 @@
+"""Steps that ask, wait, and take back: each is a delivery, and ends whatever happens."""
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from hub.acts import Cancel, Decide
+from hub.calendar import PARIS
+from hub.desk import TargetDesk
+from hub.errors import ConflictError
+from hub.model import DeliveryKey, Verdict
+from hub.testimony import Nudge
+
+TAKE = {"deliver": "cible", "using": "cible/idempotent", "undo": "cible/retrait"}
+ENRICH = {"enrich": "cible", "id": "etat", "using": "cible/etat", "purpose": "Savoir où en est le dossier"}
+EVENT = {
+    "await": "event",
+    "of": "cible",
+    "id": "suivi",
+    "using": "cible/etat",
+    "until": '$answer.etat != "en_cours"',
+    "every": "1h",
+    "within": "2d",
+    "stage": "En attente",
+}
+DECISION = {"await": "decision", "id": "avis", "stage": "En cours d'instruction", "reasons": ["Refusé"]}
+
+ROUTES = {
+    "enrichi": [ENRICH, {"branch": '$answers.etat.etat = "clos"', "then": [TAKE]}],
+    "consenti": [{**ENRICH, "consent": "data.accord"}, {**TAKE, "using": "cible/avec_etat"}],
+    "suivi": [EVENT, {"branch": '$answers.suivi.etat = "paye"', "then": [], "otherwise": [{"refuse": "Impayé"}]}],
+    "perime": [
+        {**EVENT, "within": "100ms", "every": "50ms"},
+        {"branch": "$answers.suivi.expired", "then": [{"refuse": "Impayé"}]},
+    ],
+    "daté": [{"await": "date", "id": "jour", "at": "data.jour", "stage": "En attente"}, TAKE],
+    "repris": [TAKE, {**TAKE, "id": "seconde"}, DECISION],
+    "prevu": [
+        TAKE,
+        DECISION,
+        {"deliver": "cible", "id": "lieu", "using": "cible/once", "refusals": {"OBJET_INCONNU": "Complet"}},
+    ],
+    "tacite": [{**DECISION, "within": "100ms", "by_default": "accept"}, TAKE],
+    "silence": [{**DECISION, "within": "100ms"}, TAKE],
+    "horloge_legale": [DECISION],
+}
+CLOCKS = {"horloge_legale": {"months": 1, "since": "data.jour"}}
+
+
+@pytest.fixture
+def home(home):
+    """Add the kinds of these tests."""
+    for name, fields, operation in (
+        ("etat", {"dossier": "data.objet"}, "consulter"),
+        ("avec_etat", {"objet": '$answers.etat.etat ?: "inconnu"'}, "deposer"),
+        ("retrait", {"retrait_de": "$answers.cible.reference ?: $answers.cible[0].reference"}, "deposer"),
+    ):
+        mapping = {
+            "mapping": f"cible/{name}",
+            "from": "*",
+            "to": f"rest.{operation}",
+            "fields": fields,
+            "examples": [{"name": "whatever", "given": {}, "expect": {}}],
+        }
+        (home / f"mappings/cible/{name}.yaml").write_text(json.dumps(mapping))
+    for name in ("idempotent", "once"):
+        file = home / f"mappings/cible/{name}.yaml"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "from": "*"}))
+    for kind, steps in ROUTES.items():
+        folder = home / "routes" / kind
+        folder.mkdir()
+        clock = {"clock": CLOCKS[kind]} if kind in CLOCKS else {}
+        route = {"route": kind.replace("é", "e"), "title": kind, "owner": "essais", "steps": steps, **clock}
+        (folder / "route.yaml").write_text(json.dumps(route))
+        (folder / "schema.json").write_text(json.dumps({"type": "object"}))
+    return home
+
+
+@pytest.fixture
+async def town(make_town):
+    async with make_town() as opened:
+        yield opened
+
+
+def steps_of(town, number):
+    rows = town.rows("SELECT step, state FROM delivery WHERE request = :n ORDER BY id", n=number)
+    return {row.step: row.state for row in rows if row.step != "callback"}
+
+
+async def test_what_a_target_answers_decides_the_way(town):
+    town.target.state = "clos"
+    number = await town.submit("enrichi")
+    assert (await town.settle(number)).status == "done"
+    assert steps_of(town, number) == {"etat": "delivered", "cible": "delivered"}
+    town.target.state = "en_cours"
+    assert steps_of(town, await _ended(town, "enrichi")) == {"etat": "delivered"}
+
+
+async def _ended(town, kind, **data):
+    number = await town.submit(kind, **data)
+    await town.settle(number)
+    return number
+
+
+async def test_what_is_asked_and_why_is_written_down(town):
+    number = await _ended(town, "enrichi")
+    [event] = town.rows("SELECT note FROM event WHERE request = :n AND kind = 'asked'", n=number)
+    assert event.note == "cible/etat: Savoir où en est le dossier"
+
+
+async def test_nothing_is_asked_without_consent(town):
+    number = await _ended(town, "consenti", accord=False)
+    assert steps_of(town, number) == {"cible": "delivered"}
+    assert town.rows("SELECT 1 FROM event WHERE request = :n AND kind = 'asked'", n=number) == []
+    assert json.loads(sent(town, number)[-1])["objet"] == "inconnu"
+
+
+async def test_a_mapping_reads_what_an_earlier_step_was_answered(town):
+    number = await _ended(town, "consenti", accord=True)
+    assert json.loads(sent(town, number)[-1])["objet"] == "en_cours"
+
+
+def sent(town, number):
+    rows = town.rows(
+        "SELECT sent FROM attempt JOIN delivery ON delivery.id = attempt.delivery "
+        "WHERE request = :n AND target = 'cible' ORDER BY attempt.id",
+        n=number,
+    )
+    return [bytes(row.sent) for row in rows]
+
+
+async def test_an_event_is_awaited_and_a_nudge_hastens_the_question(town):
+    number = await town.submit("suivi")
+    await town.until(lambda: town.delivery(number, "suivi").code == "pending")
+    request = town.request(number)
+    assert (request.status, request.stage) == ("waiting", "En attente")
+    desk = TargetDesk(town.hub.ledger, town.hub.targets["cible"], town.hub.wake)
+    assert not await desk.nudge("BO-999999")
+    assert await desk.nudge("BO-000000")
+    await town.until(lambda: town.delivery(number, "suivi").state == "waiting")
+    town.target.state = "paye"
+    assert await desk.nudge("BO-000000")
+    assert (await town.settle(number)).status == "done"
+    assert town.delivery(number, "suivi").attempts <= 1
+
+
+async def test_a_nudge_for_one_target_moves_no_other(town):
+    number = await town.submit("suivi")
+    await town.until(lambda: town.delivery(number, "suivi").code == "pending")
+    assert await town.hub.ledger.nudge(Nudge("rappel", "BO-000000")) == []
+
+
+async def test_waiting_for_an_event_is_no_failure_of_its_target(town):
+    number = await town.submit("suivi")
+    await town.until(lambda: town.delivery(number, "suivi").code == "pending")
+    assert town.outcomes(number) == []
+    town.target.state = "refuse"
+    await town.hub.ledger.nudge(Nudge("cible", "BO-000000"))
+    town.hub.wake({"cible": []})
+    assert (await town.settle(number)).stage == "Impayé"
+
+
+async def test_an_event_that_does_not_come_in_time_is_awaited_no_longer(town):
+    request = await town.settle(await town.submit("perime"))
+    assert (request.status, request.stage) == ("refused", "Impayé")
+
+
+async def test_a_date_that_is_over_is_not_waited_for(town):
+    yesterday = (datetime.now(PARIS) - timedelta(days=1)).date().isoformat()
+    assert (await town.settle(await town.submit("date", jour=yesterday))).status == "done"
+
+
+async def test_a_date_to_come_is_waited_for_and_survives_a_restart(make_town):
+    soon = (datetime.now(PARIS) + timedelta(hours=1)).isoformat()
+    async with make_town() as town:
+        number = await town.submit("date", jour=soon)
+        assert (town.request(number).status, town.delivery(number, "jour").state) == ("waiting", "waiting")
+    async with make_town() as town:
+        town.change("UPDATE delivery SET next_at = 1 WHERE step = 'jour'")
+        assert (await town.settle(number)).status == "done"
+
+
+async def test_what_was_taken_is_taken_back_when_the_request_is_refused_the_last_first(town):
+    number = await town.submit("repris")
+    await town.until(lambda: town.request(number).awaiting == "avis")
+    await town.act(Decide(number, accepted=False, reason="Refusé"))
+    assert (await town.settle(number)).stage == "Refusé"
+    rows = town.rows("SELECT step, state FROM delivery WHERE request = :n ORDER BY id", n=number)
+    assert [tuple(row) for row in rows if row.step.endswith("_undo")] == [
+        ("seconde_undo", "delivered"),
+        ("cible_undo", "delivered"),
+    ]
+    assert json.loads(sent(town, number)[-1])["retrait_de"].startswith("BO-")
+
+
+async def test_what_can_be_taken_back_may_be_cancelled(town):
+    number = await town.submit("repris")
+    await town.until(lambda: town.request(number).awaiting == "avis")
+    await town.act(Cancel(number, "ne vient plus"))
+    assert (await town.settle(number)).status == "cancelled"
+    assert steps_of(town, number)["cible_undo"] == "delivered"
+
+
+async def test_taking_back_that_fails_is_for_a_person_and_the_request_is_not_over(town):
+    number = await town.submit("repris")
+    await town.until(lambda: town.request(number).awaiting == "avis")
+    town.target.break_with("refused", times=-1)
+    await town.act(Decide(number, accepted=False, reason="Refusé"))
+    await town.until(lambda: town.request(number).status == "parked")
+    assert town.request(number).ended_at is None
+
+
+async def test_a_refusal_that_the_route_foresees_ends_it_and_takes_back_what_came_before(town):
+    number = await town.submit("prevu")
+    await town.until(lambda: town.request(number).awaiting == "avis")
+    town.target.break_with("refused", times=1)
+    await town.act(Decide(number, accepted=True))
+    request = await town.settle(number)
+    assert (request.status, request.stage) == ("refused", "Complet")
+    assert steps_of(town, number) == {"cible": "delivered", "lieu": "cancelled", "cible_undo": "delivered"}
+
+
+@pytest.mark.parametrize(("kind", "status"), [("tacite", "done"), ("silence", "refused")])
+async def test_a_decision_nobody_takes_in_time_is_taken_by_default(town, kind, status):
+    assert (await town.settle(await town.submit(kind))).status == status
+
+
+async def test_a_decision_taken_in_time_stands_whatever_the_hour(town):
+    number = await town.submit("silence")
+    await town.until(lambda: town.request(number).awaiting == "avis" or town.request(number).status == "refused")
+    try:
+        await town.act(Decide(number, accepted=True))
+    except ConflictError:
+        return
+    assert (await town.settle(number)).status == "done"
+
+
+async def test_the_laws_clock_starts_on_the_day_the_kind_says(town):
+    number = await town.submit("horloge_legale", jour="2026-10-24")
+    due = datetime.fromtimestamp(town.request(number).due_at / 1000, PARIS)
+    assert due.isoformat() == "2026-11-24T23:59:59+01:00"
+
+
+async def test_a_target_may_say_that_it_has_what_was_in_doubt(town):
+    number = await town.submit("once")
+    town.target.break_with("cut_before", times=-1)
+    await town.settle(number, "parked", "done")
+    desk = TargetDesk(town.hub.ledger, town.hub.targets["cible"], town.hub.wake)
+    assert await desk.conclude(DeliveryKey(f"{number}-1"), Verdict.ACCEPTED)
+    assert (await town.settle(number, "done")).status == "done"
+    assert not await desk.conclude(DeliveryKey("999999999-1"), Verdict.ACCEPTED)
+    assert not await desk.conclude(DeliveryKey("quoi"), Verdict.ACCEPTED)
+
+
+async def test_a_target_is_shown_what_it_was_sent_and_nothing_else(town):
+    numbers = [await _ended(town, "idempotent") for _ in range(2)]
+    await _ended(town, "once")
+    desk = TargetDesk(town.hub.ledger, town.hub.targets["cible"], town.hub.wake)
+    now = datetime.now(PARIS)
+    shown = await desk.sent("deposer", now - timedelta(hours=1), now + timedelta(hours=1))
+    assert [message.key for message in shown] == [f"{number}-1" for number in numbers]
+    assert await desk.sent("deposer", now - timedelta(days=2), now - timedelta(days=1)) == []
