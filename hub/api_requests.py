@@ -40,9 +40,9 @@ from hub.inbox import LONGEST_KEY, read_key
 from hub.intake import Acceptance
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
-from hub.representations import BatchOutcome, Detail, RequestPage, Summary, receipt
+from hub.representations import BatchOutcome, Detail, Pressing, RequestPage, Summary, receipt
 from hub.routing import Await
-from hub.views import Search, page, whole
+from hub.views import Limit, Search, Word, on_the_clock, page, whole
 from hub.words import FieldError, choices
 
 MOST_IN_BATCH: Final = 500
@@ -73,6 +73,13 @@ class Correction(Frozen):
     """The data that replace a request's own."""
 
     data: dict[str, Any] = Field(title="Données corrigées")
+
+
+class Due(Frozen):
+    """Which requests on the law's clock are looked for."""
+
+    kind: Word | None = None
+    limit: Limit = 50
 
 
 router = APIRouter(prefix="/v1/requests", tags=["Demandes"])
@@ -156,6 +163,18 @@ async def search_requests(
     shown = rows[: search.limit]
     more = next_page(request, shown[-1].number) if len(rows) > len(shown) else None
     return RequestPage(requests=[Summary.of(row) for row in shown], next=more)
+
+
+@router.get(
+    "/due",
+    summary="Lister les demandes à délai légal",
+    description="Celles qui ne sont pas terminées, la plus pressée d'abord.",
+    responses=refusals(ProblemType.INVALID),
+)
+async def list_due(hub: Here, caller: Reader, criteria: Annotated[Due, Query()]) -> Pressing:
+    """List the open requests that the law gives a time for, by the time that is left."""
+    rows = await hub.ledger.read(on_the_clock, caller, criteria.kind, criteria.limit)
+    return Pressing(requests=[Summary.of(row) for row in rows])
 
 
 @router.get(

@@ -12,7 +12,8 @@ import orjson
 from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
 from hub.errors import ConfigurationError, MappingError
 from hub.mapping import CompiledMapping
-from hub.model import Submission
+from hub.model import Effect, Submission
+from hub.query import Query
 from hub.routing import ACCEPTED, CANCELLED, FINALIZED, INTEGRATION_ERROR, RECEIVED, UNDER_WAY, Done
 from hub.routing import REFUSED as REFUSED_STAGE
 
@@ -41,6 +42,8 @@ def check(*homes: Path) -> list[Finding]:
         folder = catalogue.folders[kind]
         findings += _check_route(catalogue, definition, folder)
         findings += _check_samples(definition, folder)
+    for name, query in catalogue.queries.items():
+        findings += _check_query(catalogue, query, catalogue.folders[name])
     return sorted(findings, key=lambda finding: (finding.file, finding.line or 0, finding.message))
 
 
@@ -99,6 +102,31 @@ def _check_step(catalogue: Catalogue, definition: Definition, step: Done, file: 
     elif manifest.operations and mapping.operation not in manifest.operations:
         known = ", ".join(sorted(manifest.operations))
         yield Finding(file, f"step {step.name}: {mapping.connector} has no operation {mapping.operation!r} ({known})")
+
+
+def _check_query(catalogue: Catalogue, query: Query, folder: Path) -> Iterator[Finding]:
+    """Look for a mapping made from the question, a safe operation, and samples that show it."""
+    file = str(folder / "query.yaml")
+    if query.name not in query.mapping.kinds and ANY_KIND not in query.mapping.kinds:
+        yield Finding(file, f"the mapping {query.said.using} is not made from {query.name}")
+    manifest = catalogue.manifests.get(query.mapping.connector)
+    operation = manifest.operations.get(query.mapping.operation) if manifest else None
+    if manifest and manifest.operations and (operation is None or operation.effect is not Effect.SAFE):
+        wanted = f"{query.mapping.connector}.{query.mapping.operation} is no operation whose effect is safe"
+        yield Finding(file, f"using: {wanted}")
+    if query.said.cache and operation and (operation.cache is None or query.said.cache > operation.cache):
+        yield Finding(file, f"cache: {query.mapping.connector} does not let its answer be kept that long")
+    yield from _check_questions(query, folder)
+
+
+def _check_questions(query: Query, folder: Path) -> Iterator[Finding]:
+    samples = sorted(folder.glob("samples/*.json"))
+    if len(samples) < FEWEST_SAMPLES:
+        yield Finding(str(folder), f"{len(samples)} samples: give at least {FEWEST_SAMPLES} under samples/")
+    for sample in samples:
+        data = orjson.loads(sample.read_bytes()).get("data")
+        for error in query.validator.iter_errors(data):
+            yield Finding(str(sample), f"/data/{'/'.join(map(str, error.instance_path))}: {error.message}")
 
 
 def _check_samples(definition: Definition, folder: Path) -> Iterator[Finding]:

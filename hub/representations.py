@@ -113,6 +113,7 @@ class Summary(Frozen):
     received_at: str
     updated_at: str
     ended_at: str | None
+    due_at: str | None = Field(description="La fin du délai légal, quand la démarche en a un.")
 
     @classmethod
     def of(cls, row: Row[Any]) -> Self:
@@ -136,6 +137,7 @@ def summary(row: Row[Any]) -> dict[str, Any]:
         "received_at": iso(row.received_at),
         "updated_at": iso(row.updated_at),
         "ended_at": moment(row.ended_at),
+        "due_at": moment(row.due_at),
     }
 
 
@@ -144,6 +146,12 @@ class RequestPage(Frozen):
 
     requests: list[Summary]
     next: str | None
+
+
+class Pressing(Frozen):
+    """Requests by the time that the law leaves, the most pressing first."""
+
+    requests: list[Summary]
 
 
 class Reached(Frozen):

@@ -31,7 +31,7 @@ from hub.lifecycle import State
 from hub.model import Channel, Frozen, Status
 from hub.routing import CALLBACK
 from hub.statements import upsert
-from hub.tables import ATTACHMENTS, ATTEMPTS, COUNTERS, DELIVERIES, EVENTS, REQUESTS, TROUBLED, among
+from hub.tables import ATTACHMENTS, ATTEMPTS, COUNTERS, DELIVERIES, EVENTS, OPEN, REQUESTS, TROUBLED, among
 
 STAGE: Final = "stage"
 """The kind of an event that says which stage a request reached."""
@@ -179,6 +179,15 @@ def causes(connection: Connection, caller: Principal, trouble: Trouble) -> Seque
         statements = [_counted_apart(trouble, state) for state in sorted(set(trouble.state))]
     found = [row for statement in statements for row in connection.execute(statement)]
     return sorted(found, key=lambda row: (-row.deliveries, *row[: len(CAUSE)]))
+
+
+def on_the_clock(connection: Connection, caller: Principal, kind: str | None, limit: int) -> Sequence[Row[Any]]:
+    """List open requests that the law gives a time for, the one with the least time left first."""
+    listed = [column for column in REQUESTS.c if column is not REQUESTS.c.body]
+    conditions = [text(OPEN), *_visible(caller), *([REQUESTS.c.kind == kind] if kind else [])]
+    return connection.execute(
+        select(*listed).where(*conditions).order_by(REQUESTS.c.due_at, REQUESTS.c.number).limit(limit)
+    ).all()
 
 
 def alive(connection: Connection, questions: Sequence[None]) -> list[bool]:

@@ -25,13 +25,14 @@ from starlette.routing import Route
 from hub import targets
 from hub.app import Hub
 from hub.balance import KindBalance, balance
+from hub.calendar import Clock
 from hub.clock import system_clock
-from hub.events import Accepted, Attempted, HubEvent, Staged, Swept
+from hub.events import Accepted, Asked, Attempted, Collected, HubEvent, Staged, Swept
 from hub.ledger import Ledger
 from hub.lifecycle import Event
 from hub.manifest import UNMAPPED
 from hub.policy import Policy
-from hub.tables import DELIVERIES, TROUBLED, BreakerState, among
+from hub.tables import DELIVERIES, OPEN, REQUESTS, TROUBLED, BreakerState, among
 
 UNTRUSTED: Final = "tls"
 """The code of a call whose target showed a certificate that is over, or that nobody vouches for."""
@@ -75,6 +76,13 @@ class Samples:
             "hub_late_outcomes", "Outcomes that came after the delivery had moved on", ["target"], registry=registry
         )
         self.swept = Counter("hub_swept", "Claims taken back from an owner that died", ["target"], registry=registry)
+        self.queries = Counter("hub_queries", "Live questions, by outcome", ["query", "outcome"], registry=registry)
+        self.query_seconds = Histogram(
+            "hub_query_seconds", "How long a live question took", ["query"], buckets=SECONDS, registry=registry
+        )
+        self.collected = Counter(
+            "hub_collected", "Things fetched from targets that held them", ["target", "outcome"], registry=registry
+        )
         self.stages = Counter("hub_stages", "Stages reached by requests", ["kind", "stage"], registry=registry)
 
     def foresee(self, names: Iterable[str]) -> None:
@@ -94,6 +102,11 @@ class Samples:
                 sample(self.swept, target).inc()
             case Attempted():
                 self._attempted(event)
+            case Asked(query=query, status=status, remembered=remembered):
+                sample(self.queries, query, "remembered" if remembered else status).inc()
+                sample(self.query_seconds, query).observe(event.seconds)
+            case Collected(target=target, taken=taken):
+                sample(self.collected, target, "taken" if taken else "declined").inc()
 
     def _attempted(self, event: Attempted) -> None:
         verb = "ask" if event.asked else "send"
@@ -128,11 +141,24 @@ class Standing:
     balance: Sequence[KindBalance]
     targets: Sequence[targets.Health]
     troubles: Sequence[Row[Any]]
+    pressing: Mapping[str, tuple[int, int]]
+    """Kind on the law's clock → its open requests that are late, and those that will soon be."""
 
 
-def standing(connection: Connection) -> Standing:
+def standing(connection: Connection, clocks: Mapping[str, Clock], now: int) -> Standing:
     """Count what a scrape publishes."""
-    return Standing(balance(connection), targets.health(connection), connection.execute(TROUBLES).all())
+    pressing = {kind: _pressing(connection, kind, clock, now) for kind, clock in clocks.items()}
+    troubles = connection.execute(TROUBLES).all()
+    return Standing(balance(connection), targets.health(connection), troubles, pressing)
+
+
+def _pressing(connection: Connection, kind: str, clock: Clock, now: int) -> tuple[int, int]:
+    """Count a kind's open requests whose time is over, and those whose time will soon be."""
+    soon = now + int(clock.warn.total_seconds() * 1000)
+    due = select(REQUESTS.c.due_at).where(text(OPEN), REQUESTS.c.kind == kind, REQUESTS.c.due_at <= soon)
+    instants = connection.scalars(due).all()
+    late = sum(instant <= now for instant in instants)
+    return late, len(instants) - late
 
 
 def answers(value: int) -> Metric:
@@ -147,13 +173,15 @@ class LedgerCollector(Collector):
     ledger: Ledger
     policies: Mapping[str, Policy]
     """Target → how it is treated, for those of this installation."""
+    clocks: Mapping[str, Clock]
+    """Kind → the time that the law gives it, for those that it gives one."""
 
     def collect(self) -> Iterable[Metric]:
         """Read the balance and every target's health; a ledger that does not answer says only that."""
         ahead = (system_clock() - self.ledger.book.now()) / 1000
         yield GaugeMetricFamily("hub_clock_offset_seconds", "This machine's clock minus the ledger's", value=ahead)
         try:
-            counted = self.ledger.look(standing)
+            counted = self.ledger.look(standing, self.clocks, self.ledger.book.now())
         except SQLAlchemyError:
             yield answers(value=0)
             return
@@ -161,6 +189,14 @@ class LedgerCollector(Collector):
         yield from self._balance(counted.balance)
         yield from self._targets(counted.targets)
         yield from self._troubles(counted)
+        yield from self._pressing(counted)
+
+    def _pressing(self, counted: Standing) -> Iterable[Metric]:
+        due = GaugeMetricFamily("hub_due", "Open requests whose legal time is nearly over", labels=["kind", "left"])
+        for kind, (late, soon) in counted.pressing.items():
+            due.add_metric([kind, "none"], late)
+            due.add_metric([kind, "little"], soon)
+        yield due
 
     def _balance(self, kinds: Sequence[KindBalance]) -> Iterable[Metric]:
         requests = GaugeMetricFamily("hub_requests", "Requests by where they stand now", labels=["kind", "status"])
@@ -219,7 +255,9 @@ def attach(hub: Hub) -> None:
     samples = Samples(registry)
     samples.foresee(hub.targets)
     hub.announcer.listen(samples.record)
-    registry.register(LedgerCollector(hub.ledger, {name: target.policy for name, target in hub.targets.items()}))
+    policies = {name: target.policy for name, target in hub.targets.items()}
+    clocks = {name: one.route.clock for name, one in hub.catalogue.kinds.items() if one.route.clock}
+    registry.register(LedgerCollector(hub.ledger, policies, clocks))
     Info("hub_build", "This hub's version", registry=registry).info({"version": version("city-hub")})
 
     async def metrics(_request: Request) -> Response:

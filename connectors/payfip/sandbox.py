@@ -25,7 +25,7 @@ from connectors.payfip.page import CHOICES, form_of, page
 from connectors.payfip.schemas import CONTRACT
 from hub.connector import Fault
 from hub.model import Verdict
-from hub.policy import PARIS
+from hub.calendar import PARIS
 
 NS: Final = (
     "http://securite.service.tpa.cp.finances.gouv.fr/services/mas_securite"

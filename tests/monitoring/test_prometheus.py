@@ -11,9 +11,10 @@ from sqlalchemy import text
 from connectors.rest.sandbox import Sandbox
 from hub.access import Principal, Role
 from hub.app import open_hub
+from hub.calendar import PARIS
 from hub.clock import system_clock
 from hub.model import Status
-from hub.policy import DAYS, PARIS
+from hub.policy import DAYS
 from hub.settings import Settings
 
 CANARY = "Canarinette"

@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue.read(ROOT)
 SAMPLES = [
     pytest.param(kind, file, id=f"{kind}: {file.stem}")
-    for kind, folder in CATALOGUE.folders.items()
-    for file in sorted(folder.glob("samples/*.json"))
+    for kind in CATALOGUE.kinds
+    for file in sorted(CATALOGUE.folders[kind].glob("samples/*.json"))
 ]
 TECHNICAL = re.compile(r"logitud|technocarte|smtp|soap|serveur|connect|http|bug|erreur|rejet|null", re.IGNORECASE)
 ENDS = (State.DELIVERED, State.FINALIZED, State.CANCELLED, State.PARKED)
