@@ -30,7 +30,7 @@ from hub.errors import ConfigurationError
 from hub.events import Announcer
 from hub.inbox import Inbox, Wake
 from hub.inquiry import Inquirer
-from hub.keys import find_key
+from hub.keys import are_there_any, find_key
 from hub.ledger import Ledger
 from hub.mapping import CompiledMapping
 from hub.model import Effect, Instant
@@ -104,10 +104,11 @@ async def open_hub(
     catalogue = replace(catalogue, kinds=offered(catalogue, live))
     _check_names(settings, live, targets)
     _check_sites(settings, live)
-    secret, announcer = settings.secret(), Announcer()
+    announcer = Announcer()
     async with AsyncExitStack() as closing:
         closing.push_async_callback(_close_connectors, live)
         ledger, owner = await _open_ledger(settings, catalogue, live, closing)
+        secret = settings.secret(is_new=not await ledger.read(are_there_any))
         herald = _herald(settings, live, closing) if hints and (targets is not None or not serve) else None
         attachments = Attachments(ledger, await open_store(settings.files))
         engine = Engine(

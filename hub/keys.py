@@ -18,6 +18,11 @@ def find_key(connection: Connection, prefix: str) -> Key | None:
     return None if row is None else _as_key(row)
 
 
+def are_there_any(connection: Connection) -> bool:
+    """Say whether any key was ever made."""
+    return connection.execute(select(KEYS.c.prefix).limit(1)).first() is not None
+
+
 def every_key(connection: Connection) -> list[Key]:
     """List the keys, the newest first."""
     return [_as_key(row) for row in connection.execute(select(KEYS).order_by(KEYS.c.created_at.desc()))]

@@ -122,10 +122,15 @@ class Settings(Frozen):
             }
         )
 
-    def secret(self) -> bytes:
-        """Read the installation's secret; the first start makes it, for its owner's eyes only."""
+    def secret(self, *, is_new: bool = True) -> bytes:
+        """Read the installation's secret; the first start makes it, for its owner's eyes only.
+
+        Raises ConfigurationError when it is missing and the installation is not new: keys were made with another.
+        """
         file = self.secret_file
         if not file.exists():
+            if not is_new:
+                raise ConfigurationError(file, "the secret of this installation, as its other machines have it")
             file.parent.mkdir(parents=True, exist_ok=True)
             _make_secret(file)
         text = file.read_text().strip()

@@ -68,10 +68,11 @@ class Town:
         self.hub, self.target, self.front_end = hub, target, front_end
         self.principal = Principal(prefix="0", front_end="portail", role=Role.FRONT_END)
 
-    async def submit(self, kind, **data):
+    async def submit(self, kind, site="ville", **data):
         """Submit one request and give its number."""
         raw = {
             "kind": kind,
+            "site": site,
             "applicant": {"identity": {"family_name": "Lefèvre", "given_name": "Léa"}},
             "data": {"objet": "certificat", **data},
         }
@@ -139,13 +140,15 @@ def make_town(home, database):
     tmp_path = home
 
     @asynccontextmanager
-    async def town(policy=None, *, serve=True, sandbox=None, without=(), callback="rappel"):
+    async def town(policy=None, *, serve=True, sandbox=None, without=(), **installation):
         target, front_end = sandbox or Sandbox(), FrontEndSandbox()
         if sandbox is None:
             await target.start()
         await front_end.start()
+        cible = {"connector": "rest", "settings": quick_target(target), "policy": QUICK | (policy or {})}
         configured = {
-            "cible": {"connector": "rest", "settings": quick_target(target), "policy": QUICK | (policy or {})},
+            "cible": cible,
+            "cible_annexe": cible,
             "rappel": {"connector": "gru", "settings": front_end.settings(), "policy": QUICK},
         }
         settings = Settings.model_validate(
@@ -156,8 +159,9 @@ def make_town(home, database):
                 "homes": [tmp_path],
                 "sweep_every": "50ms",
                 "grace": "2s",
-                "front_ends": {"portail": {"callback": callback}},
+                "front_ends": {"portail": {"callback": "rappel"}},
                 "targets": {name: said for name, said in configured.items() if name not in without},
+                **installation,
             }
         )
         try:

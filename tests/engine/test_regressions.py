@@ -245,7 +245,7 @@ async def test_what_was_in_hand_for_a_target_that_is_gone_comes_to_rest(make_tow
 
 async def test_a_call_back_through_a_target_that_does_not_exist_stops_the_start(make_town):
     with pytest.raises(ConfigurationError, match="ailleurs"):
-        async with make_town(callback="ailleurs"):
+        async with make_town(front_ends={"portail": {"callback": "ailleurs"}}):
             pytest.fail("the hub has started")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hub.acts import Cancel, Decide
 from hub.calendar import PARIS
 from hub.desk import TargetDesk
-from hub.errors import ConflictError
+from hub.errors import ConfigurationError, ConflictError
 from hub.model import DeliveryKey, Verdict
 from hub.testimony import Nudge
 
@@ -261,3 +261,18 @@ async def test_a_target_is_shown_what_it_was_sent_and_nothing_else(town):
     shown = await desk.sent("deposer", now - timedelta(hours=1), now + timedelta(hours=1))
     assert [message.key for message in shown] == [f"{number}-1" for number in numbers]
     assert await desk.sent("deposer", now - timedelta(days=2), now - timedelta(days=1)) == []
+
+
+async def test_a_site_has_its_own_target_for_the_same_kind(make_town):
+    async with make_town(sites={"annexe": {"cible": "cible_annexe"}}) as town:
+        here, there = await town.submit("idempotent"), await town.submit("idempotent", site="annexe")
+        await town.settle(here)
+        await town.settle(there)
+        assert (town.delivery(here).target, town.delivery(there).target) == ("cible", "cible_annexe")
+
+
+@pytest.mark.parametrize("instead", ["rappel", "nulle_part"])
+async def test_a_site_whose_target_is_of_another_kind_or_missing_is_refused(make_town, instead):
+    with pytest.raises(ConfigurationError, match=r"sites\.annexe"):
+        async with make_town(sites={"annexe": {"cible": instead}}):
+            pass

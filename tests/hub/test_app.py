@@ -3,8 +3,10 @@
 import pytest
 
 from connectors.rest.sandbox import Sandbox
+from hub.access import Role, new_key
 from hub.app import open_hub
 from hub.errors import ConfigurationError
+from hub.keys import add_keys
 from hub.settings import Settings
 
 MAPPING = """
@@ -64,7 +66,7 @@ async def test_a_kind_whose_target_is_missing_is_not_offered(home):
 @pytest.mark.parametrize(
     ("to", "expected"),
     [
-        ("rest.ranger", "step cible: cible has no operation 'ranger' .deposer, enregistrer, signaler"),
+        ("rest.ranger", "step cible: cible has no operation 'ranger' .consulter, deposer, enregistrer, signaler"),
         ("gru.notifier_etape", "step cible: cible/essai writes for gru, the target cible is a rest"),
     ],
 )
@@ -93,6 +95,18 @@ async def test_the_secret_is_made_once_and_for_its_owner_alone(tmp_path):
     said = settings(tmp_path)
     first = said.secret()
     assert (said.secret(), said.secret_file.stat().st_mode & 0o777) == (first, 0o600)
+
+
+async def test_a_machine_without_the_secret_that_the_keys_were_made_with_does_not_start(tmp_path):
+    said = settings(tmp_path)
+    async with open_hub(said, serve=False) as hub:
+        _, key = new_key(hub.secret, hub.ledger.book.now(), front_end="portail", role=Role.FRONT_END)
+        await hub.ledger.write(add_keys, key)
+    said.secret_file.unlink()
+    with pytest.raises(ConfigurationError, match="as its other machines have it"):
+        async with open_hub(said, serve=False):
+            pass
+    assert not said.secret_file.exists()
 
 
 def test_a_short_secret_is_refused(tmp_path):
