@@ -84,7 +84,7 @@ class Deliver(Carried):
         """The target spoken to."""
         return self.deliver
 
-    @property
+    @cached_property
     def reversal(self) -> Deliver | None:
         """The step that takes it back."""
         if self.undo is None:
@@ -171,7 +171,7 @@ class Await(Frozen):
         """The step's name on its route."""
         return self.id
 
-    @property
+    @cached_property
     def timer(self) -> AwaitDate | None:
         """The step that ends the wait."""
         if self.within is None:
@@ -550,8 +550,11 @@ class _Walk:
         return None
 
     def _take_back(self) -> bool:
-        """Undo what was done and can be undone, the last first; everything is settled when that is done."""
-        reversed_ = []
+        """Undo what was done and can be undone, the last first, each once the one after it on the route is undone.
+
+        What cannot be undone keeps what came before it, which may still be needed, until a person has seen to it.
+        """
+        self.met = []
         for step in reversed([step for step in self.route.carried if isinstance(step, Deliver)]):
             reversal = step.reversal
             if reversal is None:
@@ -561,9 +564,10 @@ class _Walk:
                 if fact is None:
                     self.planned.append(Planned(reversal.name, item, step.target, reversal.using, self.given))
                     return False
-                reversed_.append(fact)
-        self.met = reversed_
-        return all(fact.state in FINAL for fact in reversed_)
+                self.met.append(fact)
+                if fact.state not in FINAL:
+                    return False
+        return True
 
     def _taken_items(self, step: Deliver) -> list[int]:
         return sorted(

@@ -36,7 +36,7 @@ KEEP_ALIVE: Final = 10.0
 """Seconds an idle connection is kept: short, for each one the target closes meanwhile costs a doubt."""
 
 LARGEST_ANSWER: Final = 5_000_000
-"""Bytes of an answer, beyond which nothing more is read of it."""
+"""Bytes of an answer, beyond which nothing more is read of it unless its target gives larger files."""
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -131,8 +131,9 @@ class Answer:
 class HttpClient:
     """Speaks HTTP to one target, and sends nothing twice."""
 
-    def __init__(self, settings: HttpSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: HttpSettings, largest: int = LARGEST_ANSWER) -> None:
+        """Speak to the target of these settings; nothing is read of an answer beyond `largest` bytes."""
+        self._settings, self._largest = settings, largest
         self._locate = lru_cache(maxsize=256)(lambda path: URL(settings.resolve(path), encoded=True))
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "city-hub"}
         if settings.authorization:
@@ -175,7 +176,7 @@ class HttpClient:
         )
         try:
             async with asyncio.timeout(left), sending as response:
-                answer = await _read(response, exchange)
+                answer = await _read(response, exchange, self._largest)
         except TimeoutError as error:
             raise meaning_of(error) if isinstance(error, aiohttp.ClientError) else UncertainError("timeout") from None
         except aiohttp.ClientError as error:
@@ -211,13 +212,13 @@ class HttpClient:
         return session
 
 
-async def _read(response: aiohttp.ClientResponse, exchange: Exchange) -> Answer:
-    """Read up to LARGEST_ANSWER; what was read is kept even when the rest never comes."""
+async def _read(response: aiohttp.ClientResponse, exchange: Exchange, largest: int) -> Answer:
+    """Read up to `largest` bytes; what was read is kept even when the rest never comes."""
     body = bytearray()
     try:
         async for chunk in response.content.iter_any():
             body += chunk
-            if len(body) > LARGEST_ANSWER:
+            if len(body) > largest:
                 raise UncertainError("too_big")
     finally:
         exchange.read(bytes(body), response.status)

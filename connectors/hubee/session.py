@@ -22,6 +22,9 @@ FORM: Final = "application/x-www-form-urlencoded"
 MARGIN: Final = 30.0
 """Seconds before its end at which a token is not used any more."""
 
+LARGEST_FILE: Final = 16 * 1024 * 1024
+"""Bytes of an attachment, beyond which it is not read: what the hub keeps is smaller, and says so of what is not."""
+
 OVERRIDE: Final = "X-HTTP-Method-Override"
 
 EXPECTED: Final[Mapping[str, frozenset[int]]] = {
@@ -43,7 +46,7 @@ class Gateway:
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._errors, self._unavailable = errors, settings.unavailable
         self._headers, self._overrides = settings.headers, settings.method_override
-        self._api = HttpClient(settings)
+        self._api = HttpClient(settings, LARGEST_FILE)
         self._door = HttpClient(HttpSettings(url=settings.token_url, allow=settings.allow, ca_file=settings.ca_file))
         accounts = settings.procedures.items()
         self._sessions = {code: Session(self._door, self._api, account, errors) for code, account in accounts}
