@@ -23,9 +23,9 @@ from connectors._transport.soap import BODY, CONTENT_TYPE, ENVELOPE
 from connectors._transport.xml import Element
 from connectors.payfip.page import CHOICES, form_of, page
 from connectors.payfip.schemas import CONTRACT
+from hub.calendar import PARIS
 from hub.connector import Fault
 from hub.model import Verdict
-from hub.calendar import PARIS
 
 NS: Final = (
     "http://securite.service.tpa.cp.finances.gouv.fr/services/mas_securite"

@@ -18,10 +18,10 @@ from pydantic import Field, HttpUrl, UrlConstraints
 
 from connectors._transport.http import HttpSettings
 from connectors._transport.xml import UNREADABLE
+from hub.calendar import PARIS
 from hub.connector import Call, Receipt
 from hub.errors import UncertainError
 from hub.model import Duration
-from hub.calendar import PARIS
 
 ShortUrl = Annotated[HttpUrl, UrlConstraints(max_length=249, allowed_schemes=["http", "https"])]
 IDOP: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
