@@ -25,6 +25,8 @@ INDEXES = {
     "requests of a kind long out of use": {"request_kind"},
     "requests in progress": {"request_standing"},
     "requests finalized": {"request_standing"},
+    "requests at a stage that none reached": {"request_stage"},
+    "requests of a site that has none": {"request_site"},
     "requests parked, of a kind": {"request_kind_status"},
     "requests of a portal long out of use": {"request_front_end"},
     "search by name": {"request_name", "request_email", "request_phone", "request_external"},
