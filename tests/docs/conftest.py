@@ -41,10 +41,16 @@ class Document:
         found = [Block(name, label.strip(), text) for name, label, text in FENCE.findall(self.text)]
         return [block for block in found if language in {None, block.language}]
 
+    def texts(self, label):
+        """Give the texts of the blocks that bear a label: one at least."""
+        found = [block.text for block in self.blocks() if block.label == label]
+        assert found, label
+        return found
+
     def block(self, label):
         """Give the text of the one block that bears a label."""
-        [found] = [block for block in self.blocks() if block.label == label]
-        return found.text
+        [found] = self.texts(label)
+        return found
 
     def files(self):
         """Give the blocks that are named after a file: name → text."""

@@ -6,24 +6,47 @@ import shlex
 import shutil
 import tomllib
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 import typer
+import yaml
 from pydantic_core import PydanticUndefined
 from typer.core import TyperGroup
 
 from connectors._transport.sandbox import COMMON
+from hub.calendar import Clock, Zone
+from hub.catalogue import Catalogue
 from hub.cli import app
 from hub.functions import CLOSED_LIST
+from hub.inquiry import Standing
 from hub.lifecycle import State
 from hub.manifest import ErrorRow, ErrorTable, Manifest, Operation
+from hub.mapping import CompiledMapping
 from hub.model import FINAL_STATUSES, Effect, Status, read_duration
 from hub.policy import Hours, Policy
 from hub.problems import ProblemType
-from hub.routing import WORDS
+from hub.query import QueryFile
+from hub.routing import (
+    WORDS,
+    Await,
+    AwaitDate,
+    AwaitEvent,
+    Branch,
+    Deliver,
+    Document,
+    Enrich,
+    Notify,
+    Refuse,
+    Route,
+    RouteFile,
+)
 from hub.settings import HOME, Bucket, FrontEnd, Settings, TargetSettings
 
 HUB = typer.main.get_command(app)
+CATALOGUE = Catalogue.read(HOME)
+AWAITED = [f"await: {get_args(model.model_fields['wait'].annotation)[0]}" for model in (Await, AwaitEvent, AwaitDate)]
+STEPS = (Deliver, Enrich, Document, Notify, Await, AwaitEvent, AwaitDate, Branch, Refuse)
 USAGE_ERROR = typer.BadParameter.__base__
 
 
@@ -95,6 +118,9 @@ def test_the_table_of_functions_is_the_closed_list(document):
         ("manifest", Manifest),
         ("of an operation", Operation),
         ("error", ErrorRow),
+        ("route", RouteFile),
+        ("of a clock", Clock),
+        ("query", QueryFile),
     ],
 )
 def test_each_table_of_settings_has_the_fields_and_defaults_of_its_model(document, heading, model):
@@ -117,6 +143,8 @@ def read(shown, field):
     """Read a default as the table writes it."""
     if shown == "required":
         return PydanticUndefined
+    if field.annotation is bool:
+        return {"yes": True, "no": False}[shown]
     if isinstance(field.default, timedelta):
         return read_duration(shown)
     return field.annotation(shown) if field.annotation is int else shown.replace("none", "")
@@ -143,9 +171,79 @@ def test_every_effect_is_explained(document):
 
 
 def test_every_word_of_a_route_is_explained(document):
-    shown = [row[0].strip("`").split(":")[0] for row in document("docs/integrators.md").table("word")]
-    assert set(WORDS) <= set(shown)
-    assert set(shown) - set(WORDS) == {"for_each", "id"}
+    rows = [row[0].strip("`") for row in document("docs/integrators.md").table("word")]
+    shown = [row if row.startswith("await") else row.split(":")[0] for row in rows]
+    assert sorted(shown) == sorted((*WORDS, *AWAITED, "for_each", "id"))
+
+
+def test_every_member_of_a_step_is_explained(document):
+    shown = [row[0].strip("`") for row in document("docs/reference.md").table("of a step")]
+    members = {name for model in STEPS for name in model.model_fields} - {*WORDS, "wait"}
+    assert sorted(shown) == sorted(members)
+
+
+def test_every_example_of_a_step_can_be_read(document):
+    guide = document("docs/integrators.md")
+    said = {"route": "exemple", "title": "Exemple", "owner": "direction", **yaml.safe_load(guide.block("clock"))}
+    examples = [{**said, "steps": yaml.safe_load(text)} for text in guide.texts("steps")]
+    routes = [Route(RouteFile.model_validate(example)) for example in examples]
+    shown = {type(step) for route in routes for step in route.named.values()}
+    assert shown == set(STEPS) - {Branch, Refuse}
+
+
+def test_every_mapping_that_is_shown_keeps_its_promises(document):
+    for text in document("docs/integrators.md").texts("mapping"):
+        mapping = CompiledMapping.read("integrators.md", text)
+        for example in mapping.examples:
+            assert mapping.apply(example.given, example.bindings) == example.expect
+
+
+def test_all_settings_that_are_shown_are_settings(document):
+    for text in document("docs/integrators.md").texts("settings"):
+        assert Settings.model_validate(yaml.safe_load(text)) != Settings()
+
+
+def test_the_operation_that_is_shown_is_one(document):
+    for operation in tomllib.loads(document("docs/connectors.md").block("operation"))["operations"].values():
+        assert Operation.model_validate(operation).effect is Effect.SAFE
+
+
+def test_every_zone_of_public_holidays_is_named(document):
+    [paragraph] = [text for text in document("docs/reference.md").prose.split("\n\n") if text.startswith("Zones of")]
+    assert re.findall(r"`(\w+)`", paragraph) == list(Zone)
+
+
+def test_every_connector_and_operation_is_in_the_readme_as_its_manifest_says(document):
+    rows = document("README.md").table("connector", "system")
+    names = [re.match(r"\[`(\w+)`\]\(connectors/(\w+)/README.md\)", row[0]).groups() for row in rows]
+    assert names == [(name, name) for name in CATALOGUE.manifests]
+    for row, manifest in zip(rows, CATALOGUE.manifests.values(), strict=True):
+        _, _, protocol, contract, operations, tested = row
+        assert (protocol, contract) == (manifest.protocol, manifest.certainty), manifest.name
+        shown = [
+            (name, effect)
+            for effect, listed in re.findall(r"`(\w+)`: ([\w, ]+)", operations)
+            for name in listed.split(", ")
+        ]
+        assert sorted(shown) == sorted((name, one.effect) for name, one in manifest.operations.items()), manifest.name
+        assert tested
+
+
+def test_every_kind_and_question_is_in_the_readme(document):
+    readme = document("README.md")
+    kinds = [[kind, title, set(goes.split(", "))] for kind, title, goes in readme.table("kind")]
+    assert kinds == [
+        [f"`{kind}`", one.route.title, {f"`{step.target}`" for step in one.route.carried}]
+        for kind, one in sorted(CATALOGUE.kinds.items())
+    ]
+    assert readme.table("question") == [
+        [f"`{name}`", one.said.title, f"`{one.said.target}`"] for name, one in sorted(CATALOGUE.queries.items())
+    ]
+
+
+def test_every_outcome_of_a_question_is_explained(document):
+    rows = document("docs/front-ends.md").table("status", "there is an answer")
+    assert [row[0].strip("`") for row in rows] == list(Standing)
 
 
 def test_every_problem_that_is_listed_exists_with_its_status(document):

@@ -5,11 +5,12 @@ import base64
 from contextlib import asynccontextmanager
 
 import httpx
+import jsonschema_rs
 import pytest
 
 from hub.access import Role
 from hub.api import build_api
-from hub.app import open_hub
+from hub.app import builtin, open_hub
 from hub.check import check
 from hub.locksmith import Wanted, make_keys
 from hub.sandboxes import Sandboxes
@@ -39,7 +40,7 @@ def test_the_example_installation_has_nothing_wrong_in_it(home):
 
 async def test_the_example_installation_connects_as_it_stands(home):
     async with open_hub(Settings.read(home / "hub.yaml"), serve=False) as hub:
-        assert set(hub.targets) == {"bureau", "courriel", "gru_portail"}
+        assert hub.targets.keys() - builtin(hub.catalogue).keys() == {"adresse", "bureau", "courriel", "gru_portail"}
         assert hub.targets["bureau"].policy.concurrency == 2
 
 
@@ -48,13 +49,28 @@ async def test_the_example_installation_carries_its_samples_home(home):
         settings = pointed(Settings.read(home / "hub.yaml"), sandboxes)
         [key] = make_keys(settings, Wanted("portail", Role.FRONT_END))
         async with open_hub(settings) as hub, client_of(hub, key) as client:
-            numbers = [await accept(client, sample) for sample in sorted(home.glob("routes/*/samples/*.json"))]
+            samples = sorted(home.glob("routes/voirie_signalement/samples/*.json"))
+            numbers = [await accept(client, sample) for sample in samples]
             said = [(await until_done(client, number))["message"] for number in numbers]
         assert len(said) == 3
         assert all("Nos équipes se rendront sur place" in message for message in said)
         assert sandboxes.running["rest"].taken().total() == 4
         [letter] = sandboxes.running["courriel"].mailbox
         assert letter.message["Subject"] == "Danger signalé, demande N° 100 000 000"
+
+
+async def test_the_example_installation_answers_its_question(home):
+    async with sandboxed() as sandboxes:
+        settings = pointed(Settings.read(home / "hub.yaml"), sandboxes)
+        [key] = make_keys(settings, Wanted("portail", Role.FRONT_END))
+        async with open_hub(settings) as hub, client_of(hub, key) as client:
+            asked = (home / "routes/voirie_adresse/samples/numero.json").read_bytes()
+            headers = {"Content-Type": "application/json"}
+            said = (await client.post("/v1/queries/voirie.adresse", content=asked, headers=headers)).json()
+            schema = (await client.get("/v1/queries/voirie.adresse")).json()["answer_schema"]
+    assert said["status"] == "answered"
+    assert said["answer"]["adresses"][0]["libelle"] == "12 Rue de l'Opéra 13100 Aix-en-Provence"
+    assert list(jsonschema_rs.validator_for(schema).iter_errors(said["answer"])) == []
 
 
 @asynccontextmanager
@@ -73,7 +89,8 @@ def pointed(settings, sandboxes):
     at = sandboxes.settings()
     office = settings.targets["bureau"]
     kept = {name: office.settings[name] for name in ("unavailable", "operations", "errors")}
-    reached = {"bureau": kept | {"url": at["rest"]["url"]}, "courriel": at["courriel"], "gru_portail": at["gru"]}
+    own = {"adresse": at["adresse"], "courriel": at["courriel"], "gru_portail": at["gru"]}
+    reached = {"bureau": kept | {"url": at["rest"]["url"]}} | own
     targets = {
         name: settings.targets[name].model_copy(update={"settings": said, "policy": {}})
         for name, said in reached.items()
