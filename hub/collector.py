@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from hub.errors import DeliveryError, MappingError
 from hub.events import Announcer, Collected
 from hub.files import MEDIA_TYPES
 from hub.inbox import Inbox
-from hub.intake import known
+from hub.intake import KeyReusedError, ReferenceTakenError, known
 from hub.ledger import Ledger
 from hub.problems import Problem
 from hub.stores import StoreError
@@ -85,7 +86,7 @@ class Collector:
         """Make a request of one thing, and tell the target; False when it must be tried again later."""
         try:
             await self._take_in(target, incoming)
-        except (MappingError, Problem) as error:
+        except (MappingError, Problem, ReferenceTakenError) as error:
             log.error("nothing can be made of what a target gives", target=target.name, reason=said_of(error))  # noqa: TRY400
             self._announce(Collected(target.name, taken=False))
             await source.decline(incoming, UNREADABLE, Deadline(target.policy.deadline))
@@ -109,9 +110,16 @@ class Collector:
         document = {"key": incoming.key, "fields": dict(incoming.fields), "attachments": ids}
         submission: dict[str, Any] = mapping.apply(document)
         caller = Principal(prefix=target.name, front_end=target.name, role=Role.FRONT_END)
-        await self._inbox.submit(caller, incoming.key, {**submission, "attachments": ids})
+        with suppress(KeyReusedError):  # another process took it in meanwhile, with files of its own
+            await self._inbox.submit(caller, incoming.key, {**submission, "attachments": ids})
 
 
-def said_of(error: MappingError | Problem) -> str:
-    """Name the fields at fault, never their values."""
-    return ", ".join(error.fields if isinstance(error, MappingError) else [one.pointer for one in error.errors])
+def said_of(error: MappingError | Problem | ReferenceTakenError) -> str:
+    """Name the fields at fault, never their values; the sort of problem where it is of no field."""
+    match error:
+        case MappingError():
+            return ", ".join(error.fields)
+        case Problem():
+            return ", ".join(one.pointer for one in error.errors) or error.kind.slug
+        case ReferenceTakenError():
+            return "/external_reference"

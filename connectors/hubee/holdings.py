@@ -21,7 +21,7 @@ Files = Mapping[str, tuple[str, str, bytes]]
 NO_FILES: Final[Files] = MappingProxyType({})
 
 EXAMPLES: Final = Path(__file__).parent / "contract" / "exemples"
-PDF: Final = ("application/pdf", b"%PDF-1.7 inventee")
+PDF: Final = ("application/pdf", b"%PDF-1.7\n% inventee\n%%EOF\n")
 PAPERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "EtatCivil": {"demande.xml": "ActeEtatCivil-XML", "demande.pdf": "ActeEtatCivil-PDF"},

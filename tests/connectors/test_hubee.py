@@ -206,7 +206,7 @@ async def test_an_event_that_cannot_be_used_is_answered():
         assert not sandbox.notifications
 
 
-@pytest.mark.parametrize("content", [b"%PDF-1.7 inventeE", b"%PDF-1.7 autre taille"])
+@pytest.mark.parametrize("content", [b"%PDF-1.7\n% inventeE\n%%EOF\n", b"%PDF-1.7\n% autre taille\n%%EOF\n"])
 async def test_a_file_that_is_not_what_was_announced_is_not_given(content):
     async with facing() as (hubee, sandbox):
         case_id = sandbox.put_example("EtatCivil")
