@@ -15,6 +15,7 @@ import typer
 from hub.cli_keys import keys
 from hub.cli_local import INSTALLATION, local
 from hub.cli_operations import operations
+from hub.cli_replay import replays
 from hub.cli_talk import COULD_NOT, first, read_object, talk
 from hub.errors import HubError
 from hub.terminal import Json, note, say, say_json, say_table, tell, tell_rows
@@ -141,4 +142,5 @@ def cancel(
 
 app.add_typer(operations)
 app.add_typer(local)
+app.add_typer(replays)
 app.add_typer(keys, name="keys", rich_help_panel=INSTALLATION)

@@ -194,6 +194,7 @@ def sandboxes(
     ] = 0,
     *,
     host: Annotated[str, typer.Option(help="The name or address by which they are reached.")] = "127.0.0.1",
+    linger: Annotated[float | None, typer.Option(hidden=True)] = None,
     tied: Tied = False,
     as_json: Json = False,
 ) -> None:
@@ -204,20 +205,25 @@ def sandboxes(
     from hub.processes import log_to_stderr, run
 
     log_to_stderr()
-    run(_sandboxes(host, port, tied=tied, as_json=as_json))
+    run(_sandboxes(host, port, linger, tied=tied, as_json=as_json))
 
 
-async def _sandboxes(host: str, port: int, *, tied: bool, as_json: bool) -> None:
+async def _sandboxes(host: str, port: int, linger: float | None, *, tied: bool, as_json: bool) -> None:
+    """Run them until a signal, or until whoever started them is gone, or nobody has spoken to them for `linger` s."""
     from hub.processes import closed_stdin, signalled
-    from hub.sandboxes import open_sandboxes
+    from hub.sandboxes import Watch, open_sandboxes
 
-    async with open_sandboxes(host, port) as opened:
+    watch = None if linger is None else Watch()
+    async with open_sandboxes(host, port, watch) as opened:
         if as_json:
             say_json(opened)
         else:
             say(f"control  {opened['control']}   (/settings · /menu · /mailbox · /taken/CONNECTOR · POST /faults)")
             say_table("sandboxes", [{"connector": name} | said for name, said in opened["settings"].items()], SHOWN)
-        await (closed_stdin() if tied else signalled())
+        ends = [closed_stdin() if tied else signalled(), *([watch.abandoned(linger or 0)] if watch else [])]
+        _, others = await asyncio.wait(map(asyncio.ensure_future, ends), return_when=asyncio.FIRST_COMPLETED)
+        for other in others:
+            other.cancel()
 
 
 SHOWN: Final = ("connector", "url", "host", "port", "username", "password")
@@ -227,6 +233,7 @@ SHOWN: Final = ("connector", "url", "host", "port", "username", "password")
 def demo(
     *,
     once: Annotated[bool, typer.Option("--once", help="End by itself, with exit code 0 if all is well.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Visit every kind once, and say where each ended.")] = False,
     requests: Annotated[int, typer.Option(min=1, max=20_000, help="How many requests the hour brings.")] = 500,
     seed: Annotated[int, typer.Option(help="The same seed gives the same hour.")] = 2026,
     mode: Annotated[Mode, typer.Option(help="One process, or several on PostgreSQL and RabbitMQ.")] = Mode.EMBEDDED,
@@ -235,6 +242,10 @@ def demo(
 
     Example: hub demo --once --requests 200
     """
+    if every:
+        from hub.demo.tour import run_tour
+
+        raise typer.Exit(run_tour(seed))
     from hub.demo.hour import Plan, run_demo
 
     raise typer.Exit(run_demo(Plan(requests, seed, once, mode)))

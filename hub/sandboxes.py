@@ -1,15 +1,19 @@
 """Every connector's sandbox in one process, each on a port of its own, and one small API to break them.
 
 `GET /settings` connector → settings · `GET /menu` connector → fault → what it does · `POST /faults`
-`{connector, fault, times}` · `DELETE /faults/{connector}` · `GET /taken/{connector}` key → count ·
-`GET /mailbox` what the mail server holds.
+`{connector, fault, times}` · `DELETE /faults/{connector}` · `GET /taken/{connector}` key → count, of each `?key=`
+or of all · `POST /pay/{connector}` `{reference, result, door}` · `GET /mailbox` what the mail server holds ·
+`DELETE /` end.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
@@ -30,6 +34,9 @@ FRONT_END: Final = "portail"
 TARGET_NAMES: Final[Mapping[str, str]] = {"gru": f"gru_{FRONT_END}"}
 """Connector → the name of its target, where they differ."""
 
+TOLD_WHERE_IT_CAME_FROM: Final = ("hubee",)
+"""Connectors whose target holds requests, and is told what becomes of them."""
+
 SECONDS_TO_ANSWER: Final = 10
 
 BRISK: Final[Mapping[str, Any]] = {
@@ -42,11 +49,46 @@ BRISK: Final[Mapping[str, Any]] = {
 """A policy for targets that answer in milliseconds: what takes real targets hours is seen in seconds."""
 
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Watch:
+    """Whether anybody still speaks to the API."""
+
+    heard: float = field(default_factory=time.monotonic)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def abandoned(self, after: float) -> None:
+        """Wait until someone asks for the end, or until nobody has said anything for so many seconds."""
+        while (left := self.heard + after - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.over.wait(), left)
+                return
+
+
+class Keys(dict[str, Any]):
+    """Keeps what came, and forgets what it said."""
+
+    def __setitem__(self, key: str, value: object) -> None:
+        """Keep a key."""
+        super().__setitem__(key, None)
+
+
+class Envelopes(list[Any]):
+    """A mailbox that keeps of each message whose it is."""
+
+    def append(self, received: Any) -> None:
+        """Keep a message's identifier."""
+        super().append(replace(received, message={"Message-ID": str(received.message["Message-ID"])}))
+
+
 @dataclass(frozen=True)
 class Sandboxes:
     """The sandboxes of this installation, by connector."""
 
     running: Mapping[str, Sandbox]
+    watch: Watch = field(default_factory=Watch)
 
     @classmethod
     def find(cls, host: str = LOOPBACK, port: int = 0) -> Sandboxes:
@@ -68,13 +110,21 @@ class Sandboxes:
         for sandbox in self.running.values():
             await sandbox.stop()
 
+    def forget(self) -> None:
+        """Have those that keep what they were told keep its keys alone: a year is more than a memory holds."""
+        for name, member, kept in (("gru", "received", Keys), (MAIL, "mailbox", Envelopes)):
+            if name in self.running:
+                setattr(self.running[name], member, kept())
+
     def settings(self) -> dict[str, dict[str, Any]]:
         """Say how a connector reaches each."""
         return {name: sandbox.settings() for name, sandbox in self.running.items()}
 
     def application(self) -> web.Application:
         """Build the API that breaks and inspects them."""
-        application = web.Application()
+        application = web.Application(middlewares=[self._listen])
+        application.router.add_post("/pay/{connector}", self._pay)
+        application.router.add_delete("/", self._end)
         application.router.add_get("/settings", self._settings)
         application.router.add_get("/menu", self._menu)
         application.router.add_post("/faults", self._break)
@@ -82,6 +132,32 @@ class Sandboxes:
         application.router.add_get("/taken/{connector}", self._taken)
         application.router.add_get("/mailbox", self._mailbox)
         return application
+
+    @web.middleware
+    async def _listen(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.watch.heard = time.monotonic()
+        return await handler(request)
+
+    async def _end(self, _: web.Request) -> web.Response:
+        self.watch.over.set()
+        return web.Response(status=204)
+
+    async def _pay(self, request: web.Request) -> web.Response:
+        """Decide as the payer; `door` is where the hub is to be called, for a sandbox that was not told otherwise."""
+        sandbox = self._named(request.match_info["connector"])
+        match _read(await request.read()):
+            case {"reference": str(reference), **rest} if inspect.iscoroutinefunction(
+                pay := getattr(sandbox, "pay", None)
+            ):
+                if "door" in rest and hasattr(sandbox, "urlnotif"):
+                    setattr(sandbox, "urlnotif", rest["door"])  # noqa: B010  # which of them has it is not ours to know
+                try:
+                    await pay(reference, str(rest.get("result", "P")))
+                except ValueError as error:
+                    raise web.HTTPConflict(text=f"it cannot be paid: {error}") from None
+                return web.Response(status=204)
+            case _:
+                raise web.HTTPUnprocessableEntity(text="expected a sandbox where one pays, a reference and a result")
 
     async def _settings(self, _: web.Request) -> web.Response:
         return reply(self.settings())
@@ -103,7 +179,8 @@ class Sandboxes:
         return web.Response(status=204)
 
     async def _taken(self, request: web.Request) -> web.Response:
-        return reply(self._named(request.match_info["connector"]).taken())
+        taken, wanted = self._named(request.match_info["connector"]).taken(), request.query.getall("key", [])
+        return reply({key: taken[key] for key in wanted if key in taken} if wanted else taken)
 
     async def _mailbox(self, _: web.Request) -> web.Response:
         return reply([_letter(received) for received in getattr(self._named(MAIL), "mailbox", ())])
@@ -116,12 +193,18 @@ class Sandboxes:
 
 
 @asynccontextmanager
-async def open_sandboxes(host: str = LOOPBACK, port: int = 0) -> AsyncIterator[dict[str, Any]]:
+async def open_sandboxes(
+    host: str = LOOPBACK, port: int = 0, watch: Watch | None = None
+) -> AsyncIterator[dict[str, Any]]:
     """Run the sandboxes and their API for the length of a block; gives `{control, settings}`.
 
-    The API has `port`, the sandboxes those after it; 0 stands for free ones.
+    The API has `port`, the sandboxes those after it; 0 stands for free ones. With a `watch` they are there for very
+    many requests, of which they keep the keys alone.
     """
     sandboxes = Sandboxes.find(host, port + 1 if port else 0)
+    if watch:
+        sandboxes = replace(sandboxes, watch=watch)
+        sandboxes.forget()
     runner = web.AppRunner(sandboxes.application(), access_log=None, shutdown_timeout=1)
     try:
         await sandboxes.start()
@@ -139,8 +222,9 @@ def aimed_at(settings: Settings, sandboxes: Mapping[str, Mapping[str, Any]]) -> 
         TARGET_NAMES.get(name, name): TargetSettings(connector=name, settings=said, policy=BRISK)
         for name, said in sandboxes.items()
     }
-    listener = FrontEnd(callback=TARGET_NAMES["gru"])
-    return settings.model_copy(update={"targets": targets, "front_ends": {FRONT_END: listener}})
+    front_ends = {FRONT_END: TARGET_NAMES["gru"], **{name: name for name in TOLD_WHERE_IT_CAME_FROM if name in targets}}
+    listeners = {name: FrontEnd(callback=target) for name, target in front_ends.items()}
+    return settings.model_copy(update={"targets": targets, "front_ends": listeners})
 
 
 def completed(settings: Settings, control: str) -> Settings:

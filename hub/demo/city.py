@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from hub.connector import LOOPBACK
 from hub.database import migrate
 from hub.locksmith import make_first_keys
 from hub.processes import Child, child
 from hub.sandboxes import FRONT_END, aimed_at
 from hub.servers import Postgres, RabbitMQ
 from hub.settings import Settings
+from hub.throwaway import free_port
 
 SETTINGS: Final = {"sweep_every": "250ms", "grace": "5s"}
 WORKERS: Final = 2
@@ -42,6 +44,42 @@ async def embedded(home: Path, stack: AsyncExitStack) -> City:
     start = ("up", "--config", config, "--sandboxes", "--port", "0", "--json", "--tied")
     told = (await stack.enter_async_context(child(*start, log=home / "var/hub.log"))).announced
     return City(told["url"], told["sandboxes"], told["keys"])
+
+
+async def apart(home: Path, stack: AsyncExitStack) -> City:
+    """Start the sandboxes, then a hub in one process whose door they know: those where one pays call it."""
+    sandboxes = await stack.enter_async_context(child("sandboxes", "--json", "--tied", log=home / "var/sandboxes.log"))
+    return await knowing_its_door(home, stack, free_port(), sandboxes.announced)
+
+
+async def knowing_its_door(
+    home: Path, stack: AsyncExitStack, port: int, sandboxes: Mapping[str, Any], keys: Mapping[str, str] | None = None
+) -> City:
+    """Start a hub in one process, on a port that was told to the sandboxes; `keys` are those it has, if any."""
+    url = f"http://{LOOPBACK}:{port}"
+    aimed = aimed_at(Settings(), with_doors(sandboxes["settings"], url))
+    config = write_settings(home, SETTINGS | aimed.model_dump(mode="json", include={"targets", "front_ends"}))
+    site = Site(home, config, {"HUB_DATABASE_URL": ledger_of(home)})
+    made = keys if keys is not None else await asyncio.to_thread(site.prepare)
+    start = ("up", "--config", config, "--port", str(port), "--json", "--tied")
+    await stack.enter_async_context(child(*start, log=home / "var/hub.log"))
+    return City(url, sandboxes["control"], made)
+
+
+def ledger_of(home: Path) -> str:
+    """Say where the ledger of a hub in one process is."""
+    return f"sqlite:///{home.resolve()}/var/hub.db"
+
+
+def with_doors(said: Mapping[str, Mapping[str, Any]], url: str) -> dict[str, Mapping[str, Any]]:
+    """Tell targets that call the hub where its door is."""
+    doors = {name: {"urlnotif": door_of(url, name)} for name, settings in said.items() if "urlnotif" in settings}
+    return {name: {**settings, **doors.get(name, {})} for name, settings in said.items()}
+
+
+def door_of(url: str, target: str) -> str:
+    """Say where a target calls the hub."""
+    return f"{url}/v1/targets/{target}"
 
 
 async def distributed(home: Path, stack: AsyncExitStack) -> City:

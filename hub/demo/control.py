@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -36,10 +37,22 @@ class Control:
         async with self._session.delete(f"/faults/{connector}"):
             pass
 
-    async def taken(self, connector: str) -> dict[str, int]:
-        """Count how often a sandbox took each key."""
-        taken: dict[str, int] = await self._get(f"/taken/{connector}")
+    async def taken(self, connector: str, *keys: str) -> dict[str, int]:
+        """Count how often a sandbox took each of these keys, or each key there is."""
+        asked = f"?{urlencode([('key', key) for key in keys])}" if keys else ""
+        taken: dict[str, int] = await self._get(f"/taken/{connector}{asked}")
         return taken
+
+    async def pay(self, connector: str, reference: str, result: str, door: str) -> bool:
+        """Pay, or be refused by one's bank (`result`), then have the hub called at its door; False when too late."""
+        said = {"reference": reference, "result": result, "door": door}
+        async with self._session.post(f"/pay/{connector}", json=said, raise_for_status=False) as answer:
+            return answer.status == 204
+
+    async def end(self) -> None:
+        """Have the sandboxes end."""
+        async with self._session.delete("/"):
+            pass
 
     async def menu(self) -> dict[str, dict[str, str]]:
         """Say what each fault of each sandbox does."""

@@ -17,7 +17,7 @@ from rich.console import Console
 from hub.client import HubClient
 from hub.demo.city import City, open_city
 from hub.demo.control import Control
-from hub.demo.proof import SHOWN, Proof, prove
+from hub.demo.proof import prove, say_proof
 from hub.demo.screen import show
 from hub.demo.story import World, bring_trouble, decide_renewals, finish_parked, settled, strike, submit_hour
 from hub.demo.traffic import draw_hour, read_samples
@@ -71,10 +71,10 @@ async def show_hour(plan: Plan) -> int:
             proof = await prove(world.operator, world.control, world.accepted)
             if not plan.once:
                 _invite(city, console)
-                _say(proof, console)
+                say_proof(proof, console)
                 await signalled()
             else:
-                _say(proof, console)
+                say_proof(proof, console)
     return int(not proof.holds)
 
 
@@ -130,11 +130,3 @@ def _invite(city: City, console: Console) -> None:
     )
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _say(proof: Proof, console: Console) -> None:
-    """Print what does not add up, if anything, and the balance."""
-    for name, found in (("lost", proof.lost), ("doubled", proof.doubled)):
-        for one in found[:SHOWN]:
-            console.print(f"{name}: {one}", markup=False, highlight=False)
-    console.print(str(proof), markup=False, highlight=False, soft_wrap=True)

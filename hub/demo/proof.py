@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rich.console import Console
+
+from hub.catalogue import Catalogue
 from hub.client import HubClient
 from hub.demo.control import Control
 from hub.lifecycle import State
-from hub.model import FINAL_STATUSES, Status
+from hub.model import FINAL_STATUSES, Effect, Status
+from hub.settings import HOME
 
 IMBALANCE: Final = re.compile(r"^hub_ledger_imbalance(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 LARGEST_PAGE: Final = 100
@@ -23,6 +28,9 @@ NAMED: Final[Mapping[Status, str]] = {
     Status.REFUSED: "refused",
 }
 """The ends that the balance counts under a name; the others are « other »."""
+
+OTHER_KEYS: Final[Mapping[str, str]] = {"payfip": "DEM{number}"}
+"""Target → by what it counts a request, where our key does not reach it."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +67,60 @@ async def prove(operator: HubClient, control: Control, accepted: Sequence[str]) 
     lost = [number for number in accepted if status.get(number) not in FINAL_STATUSES]
     ends = Counter(NAMED.get(status[number], "other") for number in accepted if number in status)
     doubled: list[str] = []
+    asking, menu = steps_that_ask(await asyncio.to_thread(Catalogue.read, HOME)), await control.menu()
     for target in await operator.targets():
-        taken = await control.taken(str(target["connector"]))
-        doubled += [key for key, times in taken.items() if times > 1]
-        lost += [key for key in await _delivered(operator, str(target["name"])) if not taken.get(key)]
-    return Proof(len(accepted), ends, tuple(lost), tuple(doubled), await _imbalance(operator))
+        if target["connector"] in menu:
+            taken = await control.taken(str(target["connector"]))
+            doubled += [key for key, times in taken.items() if times > 1]
+            lost += await _missing(operator, str(target["name"]), taken, asking)
+    return Proof(len(accepted), ends, tuple(lost), tuple(doubled), await imbalance(operator))
 
 
-async def _delivered(operator: HubClient, target: str) -> list[str]:
+def mappings_that_ask(catalogue: Catalogue) -> frozenset[str]:
+    """Give the mappings that only ask, of which a target keeps no key."""
+    mappings = {name: one for kind in catalogue.kinds.values() for name, one in kind.mappings.items()}
+    operations = {name: catalogue.manifests[one.connector].operations[one.operation] for name, one in mappings.items()}
+    return frozenset(name for name, operation in operations.items() if operation.effect is Effect.SAFE)
+
+
+def names_of(target: str, key: str, reference: str) -> set[str]:
+    """Give the names by which a target may count a delivery: our key, its own reference, or what stands for it."""
+    return {key, reference, OTHER_KEYS.get(target, "{key}").format(key=key, number=key.partition("-")[0])}
+
+
+def steps_that_ask(catalogue: Catalogue) -> frozenset[tuple[str, str]]:
+    """Give the kind and the name of every step that only asks."""
+    reading = mappings_that_ask(catalogue)
+    return frozenset(
+        (name, step.name)
+        for name, kind in catalogue.kinds.items()
+        for step in kind.route.carried
+        if step.using in reading
+    )
+
+
+async def _missing(
+    operator: HubClient, target: str, taken: Mapping[str, int], asking: frozenset[tuple[str, str]]
+) -> list[str]:
+    """Find what was delivered and was not taken."""
     states = [State.DELIVERED, State.FINALIZED]
-    return [one["key"] async for one in operator.deliveries(target=target, state=states, limit=LARGEST_PAGE)]
+    found = operator.deliveries(target=target, state=states, limit=LARGEST_PAGE)
+    return [
+        one["key"]
+        async for one in found
+        if (one["kind"], one["step"]) not in asking
+        and not any(taken.get(name) for name in names_of(target, one["key"], one["reference"]))
+    ]
 
 
-async def _imbalance(operator: HubClient) -> int:
+async def imbalance(operator: HubClient) -> int:
     """Read what the hub publishes of itself, each kind's imbalance counted whatever its sign."""
     return sum(abs(int(float(value))) for value in IMBALANCE.findall(await operator.metrics()))
+
+
+def say_proof(proof: Proof, console: Console) -> None:
+    """Print what does not add up, if anything, and the balance."""
+    for name, found in (("lost", proof.lost), ("doubled", proof.doubled)):
+        for one in found[:SHOWN]:
+            console.print(f"{name}: {one}", markup=False, highlight=False)
+    console.print(str(proof), markup=False, highlight=False, soft_wrap=True)

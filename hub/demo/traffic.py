@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,8 @@ WITH_PAPERS: Final[Mapping[str, float]] = {
 }
 """Kind → how likely a request is to come with files."""
 
+WITHIN_THE_MONTH: Final = timedelta(days=10)
+
 FAMILIES: Final = (
     "Aubanel", "Barthélemy", "Bonnafous", "Cazeneuve", "Chabert", "Court-Payen", "Daumas", "Delaporte", "Estève",
     "Fabre", "Garcin", "Gueydan", "Hadjadj", "Imbert", "Joly", "Kacem", "Laugier", "Lefèvre", "Mouttet", "N'Diaye",
@@ -69,11 +72,12 @@ class Draft:
 
 
 def read_samples(*homes: Path) -> dict[str, list[dict[str, Any]]]:
-    """Read the samples of every kind under `homes`, by kind."""
+    """Read the samples of every kind under `homes`, by kind; those of questions have none."""
     samples: dict[str, list[dict[str, Any]]] = {}
     for file in sorted(file for home in homes for file in home.glob("routes/*/samples/*.json")):
         sample = orjson.loads(file.read_bytes())
-        samples.setdefault(sample["kind"], []).append(sample)
+        if "kind" in sample:
+            samples.setdefault(sample["kind"], []).append(sample)
     return samples
 
 
@@ -102,6 +106,18 @@ def vary(sample: Mapping[str, Any], chance: random.Random) -> dict[str, Any]:
         contact["email"] = f"{ascii_of(identity['given_name'])}.{ascii_of(identity['family_name'])}@example.org"
     submission["attachments"] = []
     return submission
+
+
+def bill_to(data: dict[str, Any], family: str) -> None:
+    """Give a payment to another family: its invoices bear its number."""
+    data["famille"]["identifiant"] = family
+    for bill in data["factures"]:
+        bill["numero"] = f"{family}-{bill['numero'].rpartition('-')[2]}"
+
+
+def send_in_time(data: dict[str, Any]) -> None:
+    """Have an appeal sent within its month, whatever the day of the story."""
+    data["date_envoi"] = (date.fromisoformat(data["avis"]["date"]) + WITHIN_THE_MONTH).isoformat()
 
 
 class Names:
