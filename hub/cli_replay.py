@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from hub.cli_local import START
+from hub.settings import HOME
 from hub.terminal import Json, say, say_json, say_table
 
+VOLUMES: Final = HOME / "tests/data/volumes.csv"
+"""Ten years of one city."""
+
 replays = typer.Typer()
-
-
-class Layout(StrEnum):
-    """How the hub of a replay is laid out."""
-
-    EMBEDDED = "embedded"
 
 
 @replays.command(rich_help_panel=START)
 def replay(  # noqa: PLR0913  # its options are its parameters
     *,
-    volumes: Annotated[Path, typer.Option(exists=True, help="A CSV file: kind, year, requests; or a column a year.")],
+    volumes: Annotated[
+        Path, typer.Option(exists=True, help="A CSV file: kind, year, requests; or a column a year.")
+    ] = VOLUMES,
     years: Annotated[str, typer.Option(help="Which years of it.")] = "2013-2022",
-    sample: Annotated[str, typer.Option(help="How much of it: 1%, 0.01.")] = "1%",
+    sample: Annotated[str, typer.Option(help="How much of it: 1%, 0.01.")] = "100%",
     seed: Annotated[int, typer.Option(help="The same seed gives the same requests.")] = 2026,
     resume: Annotated[
         Path | None,
         typer.Option(help="The folder to work in, and to go on in after a stop; a passing one if not said."),
     ] = None,
-    mode: Annotated[Layout, typer.Option(help="One process.")] = Layout.EMBEDDED,
     as_json: Json = False,
 ) -> None:
     """Replay years of requests, with faults and people; exit code 0 when nothing was lost, doubled or out of balance.
@@ -41,7 +39,6 @@ def replay(  # noqa: PLR0913  # its options are its parameters
     from hub.replay.run import Plan, run_replay
     from hub.replay.volumes import read_share, read_years
 
-    del mode
     try:
         plan = Plan(volumes, read_years(years), read_share(sample), seed, resume)
     except (ValueError, ZeroDivisionError):

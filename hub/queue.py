@@ -36,7 +36,7 @@ LASTS: Final = 60
 CONFIRMED_WITHIN: Final = 2.0
 """Seconds within which the broker confirms a hint, or is given up for a while."""
 
-BREATH: Final = 0.02
+BREATH: Final = 0.04
 """Seconds between two rounds of hints: the first goes out at once, those that follow closely travel together.
 
 A message costs whoever publishes it, the broker and whoever hears it some 2 ms of CPU, however many ids it carries.

@@ -83,12 +83,20 @@ def terminal(tmp_path_factory):
 
 
 def test_the_readme_runs_as_it_stands(document, terminal):
-    make, up, first, look, _several = [block.text for block in document("README.md").blocks("sh")]
+    make, _tour, up, first, look, _several = [block.text for block in document("README.md").blocks("sh")]
     assert set(re.findall(r"^make \w+", make + up, re.MULTILINE)) == {"make demo", "make test", "make up"}
     printed = terminal.run(first.replace("curl -sS", "curl -sS -i") + look)
     assert printed.startswith("HTTP/1.1 202")
     assert printed.count("100 000 000") >= 3  # told, listed, shown
     assert "Demande d'acte de naissance" in printed
+
+
+def test_the_readme_s_tour_and_its_replay_lose_and_double_nothing(document, terminal):
+    _make, tour, *_ = [block.text for block in document("README.md").blocks("sh")]
+    printed = terminal.run(tour)
+    assert "lost=0 doubled=0 imbalance=0" in printed
+    told = json.loads(printed[printed.rindex("\n{") :])
+    assert (told["lost"], told["doubled"], told["imbalance"]) == (0, 0, 0)
 
 
 def test_several_processes_start_as_the_readme_says(document, terminal, postgres_url, rabbitmq_server):
@@ -104,7 +112,7 @@ def test_several_processes_start_as_the_readme_says(document, terminal, postgres
 
 
 def test_every_metric_is_explained_with_its_labels(document, terminal):
-    terminal.run(document("README.md").blocks("sh")[2].text)
+    terminal.run(document("README.md").blocks("sh")[3].text)
     text = httpx.get(terminal.announced["url"] + "/metrics").text
     rows = [re.fullmatch(r"`(\w+)(?:{(.*)})?`", row[0]) for row in document("docs/operators.md").table("metric")]
     explained = {row[1]: set(filter(None, (row[2] or "").split(", "))) for row in rows}
