@@ -40,13 +40,16 @@ NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 MOST_ITEMS: Final = 100
 """So many deliveries one step may ask for: a request's are numbered below a thousand."""
 
+LONGEST_NAME: Final = 40
+"""Characters of a step's name, its ending included where another step is named after it."""
+
 UNDO: Final = "_undo"
 """What the name of a step that takes another one back ends with."""
 
 PENDING: Final = "pending"
 """The code of a delivery that waits for its time, or for what has not happened yet: nothing is wrong with it."""
 
-StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
+StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
 
 
 class Carried(Frozen):
@@ -83,6 +86,13 @@ class Deliver(Carried):
     def target(self) -> str:
         """The target spoken to."""
         return self.deliver
+
+    @model_validator(mode="after")
+    def the_step_that_takes_it_back_can_be_named(self) -> Self:
+        """Refuse a name that leaves no room for its ending."""
+        if self.undo is not None and len(self.name) + len(UNDO) > LONGEST_NAME:
+            raise ValueError(f"id: at most {LONGEST_NAME - len(UNDO)} characters for a step with `undo`")
+        return self
 
     @cached_property
     def reversal(self) -> Deliver | None:
