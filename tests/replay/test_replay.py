@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,7 +13,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from hub.catalogue import Catalogue
-from hub.cli_replay import Layout
 from hub.demo.traffic import read_samples
 from hub.errors import ConfigurationError
 from hub.gate import validate_data, validate_envelope
@@ -27,7 +25,7 @@ FILE = HOME / "tests/data/volumes.csv"
 YEARS = read_years("2013-2022")
 WHOLE = 331_559
 REPLAY = [sys.executable, "-m", "hub", "replay", "--volumes", str(FILE), "--seed", "5", "--json"]
-PATIENCE = 170
+PATIENCE = 400
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +59,8 @@ def assert_whole(account, volumes, share):
 
 
 def test_ten_years_in_small_lose_and_double_nothing(volumes):
-    account = replayed("--sample", "0.05%")
-    assert_whole(account, volumes, "0.05%")
+    account = replayed("--sample", "1%")
+    assert_whole(account, volumes, "1%")
     assert account["faults"]
     assert account["people"]["paid"]
     assert {"logitud", "technocarte", "courriel", "payfip", "esii", "grr", "sig"} <= account["by_target"].keys()
@@ -90,7 +88,7 @@ def wait_until_some_are_done(folder, process):
         assert time.monotonic() < until
         if (folder / NAME).exists() and (done := json.loads((folder / NAME).read_text())["done"]):
             return done
-        os.sched_yield()
+        time.sleep(0.05)
 
 
 def assert_gone(port):
@@ -102,6 +100,7 @@ def assert_gone(port):
         except ConnectionRefusedError:
             return
         assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_a_replay_refuses_the_folder_of_another(tmp_path):
@@ -178,7 +177,3 @@ def test_how_far_it_came_counts_only_what_nothing_is_missing_before():
         frontier.accept(index)
     assert frontier.reached == 3
     assert frontier.ahead == {4}
-
-
-def test_a_replay_runs_in_one_process():
-    assert list(Layout) == ["embedded"]
