@@ -15,7 +15,7 @@ from hub.errors import ConflictError, IllegalTransitionError
 from hub.judgement import NOT_TAKEN
 from hub.lifecycle import FINAL, Event, State, advance
 from hub.model import FINAL_STATUSES, Effect
-from hub.routing import Await, Carried, Deliver, Notify, Route, answers_of
+from hub.routing import PENDING, TIMER, Await, Carried, Deliver, Notify, Route, answers_of
 from hub.settlement import FACTS, ROOM, Settled, fact_of, settle
 from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
 
@@ -145,10 +145,12 @@ def _decide(book: Book, connection: Connection, wanted: Decide) -> int:
 
 def _cancel(book: Book, connection: Connection, wanted: Cancel) -> int:
     request = _request(connection, wanted.number)
-    if request.status in FINAL_STATUSES:
-        raise ConflictError("this request has ended")
+    if request.status in FINAL_STATUSES or request.cancelled:
+        raise ConflictError("this request has ended, or is being taken back")
     route = book.definition(connection, request.version).route
     rows = [row for row in _deliveries(connection, wanted.number) if not _tells(route, row)]
+    if any(_takes_back(route, row) for row in rows):
+        raise ConflictError("this request is being taken back")
     sent = [row for row in rows if isinstance(route.named.get(row.step), Deliver)]
     if any(row.ever_uncertain and row.state != State.DELIVERED for row in sent):
         raise ConflictError("a target may have taken it: verify first")
@@ -169,9 +171,15 @@ def _tells(route: Route, row: Row[Any]) -> bool:
 
 
 def _can_be_undone(route: Route, row: Row[Any]) -> bool:
-    """Say whether the route knows how to take a delivery back, or it takes one back itself."""
+    """Say whether the route knows how to take a delivery back."""
     step = route.named[row.step]
-    return isinstance(step, Deliver) and (step.undo is not None or step.is_reversal)
+    return isinstance(step, Deliver) and step.undo is not None
+
+
+def _takes_back(route: Route, row: Row[Any]) -> bool:
+    """Say whether a delivery takes another one back."""
+    step = route.named[row.step]
+    return isinstance(step, Deliver) and step.is_reversal
 
 
 def _correct(book: Book, connection: Connection, wanted: Correct) -> int:
@@ -189,6 +197,8 @@ def _retry(book: Book, connection: Connection, wanted: Retry) -> int:
     request = _request(connection, delivery.request)
     if delivery.state in FINAL:
         advance(State(delivery.state), Event.RETRIED)
+    if delivery.code == PENDING and delivery.target == TIMER:
+        raise ConflictError("it only waits for its time")
     if wanted.data is not None:
         _revise(book, connection, request, wanted, retried=delivery.id)
     effect = book.effect(connection, request.version, delivery.mapping, delivery.target)
@@ -203,7 +213,7 @@ def _retry(book: Book, connection: Connection, wanted: Retry) -> int:
             "questions": 0,
             "claims": 0,
             "ever_uncertain": perhaps_taken,
-            "created_at": book.now(),
+            "created_at": delivery.created_at if delivery.code == PENDING else book.now(),
         }
         _move(book, connection, delivery, Event.RETRIED, **values)
     said = {"sure that it was not taken": wanted.sure, "data corrected": wanted.data is not None}
@@ -227,7 +237,7 @@ def _verify(book: Book, connection: Connection, wanted: Verify) -> int:
 
 def _finalize(book: Book, connection: Connection, wanted: Finalize) -> int:
     delivery = _delivery(connection, wanted.delivery)
-    _move(book, connection, delivery, Event.FINALIZED, reference=wanted.reference)
+    _move(book, connection, delivery, Event.FINALIZED, reference=wanted.reference, ever_uncertain=False)
     note = f"{wanted.reference}: {wanted.reason}"
     _audit(book, connection, wanted, (delivery.request, delivery.id), note)
     return int(delivery.request)

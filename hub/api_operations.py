@@ -160,7 +160,7 @@ async def finalize(
 )
 async def list_targets(hub: Here, _caller: Operator) -> Targets:
     """See how every target is."""
-    return Targets(targets=[TargetHealth.of(one) for one in await hub.ledger.read(health)])
+    return Targets(targets=[TargetHealth.of(one) for one in await hub.ledger.read(health, hub.ledger.book.now())])
 
 
 @router.post(
@@ -218,5 +218,5 @@ def _hint(hub: Hub, target: str, code: str) -> str:
 async def _switch(hub: Hub, wanted: Switch) -> TargetHealth:
     if not await hub.ledger.switch(wanted):
         raise Problem(ProblemType.NOT_FOUND)
-    shown = await hub.ledger.read(health)
+    shown = await hub.ledger.read(health, hub.ledger.book.now())
     return next(TargetHealth.of(one) for one in shown if one.name == wanted.target)

@@ -212,14 +212,15 @@ async def decide(
 @router.post(
     "/{number}/cancel",
     summary="Annuler une demande",
-    description="Possible tant qu'aucun logiciel n'a pu la recevoir.",
+    description="Possible tant qu'aucun logiciel n'a pu la recevoir, ou que son circuit sait reprendre ce qui a été "
+    "fait : elle n'est alors annulée qu'une fois tout repris.",
     responses=refusals(*STRICT_BODY, ProblemType.NOT_FOUND, ProblemType.CONFLICT),
     openapi_extra=json_body(Withdrawal, reason="Déposée deux fois"),
 )
 async def cancel(
     hub: Here, caller: Decider, number: Number, withdrawal: Annotated[Withdrawal, Depends(body_of(Withdrawal))]
 ) -> Detail:
-    """Cancel a request that no target has, or may have, taken."""
+    """Cancel a request that no target has taken, or whose route takes back what was."""
     await find_request(hub, caller, number)
     await perform(hub, Cancel(number, withdrawal.reason, actor_of(caller)))
     return await _show(hub, caller, number)

@@ -38,7 +38,7 @@ from hub.owner import FileOwner, Owner, ServerOwner, new_name, without_lock
 from hub.policy import Policy
 from hub.query import Query
 from hub.queue import Herald, Listener
-from hub.routing import Done
+from hub.routing import Done, only_asks
 from hub.settings import HOME, Settings, TargetSettings
 from hub.stores import open_store
 from hub.target import LiveTarget
@@ -329,6 +329,9 @@ def _check_step(folder: Path, step: Done, mapping: CompiledMapping, target: Live
         raise ConfigurationError(
             folder / "route.yaml", f"step {step.name}: {target.name} has no operation {mapping.operation!r} ({known})"
         )
+    if only_asks(step) and target.operations[mapping.operation].effect is not Effect.SAFE:
+        wanted = f"step {step.name}: it asks, and {mapping.operation} of {target.name} is not safe"
+        raise ConfigurationError(folder / "route.yaml", wanted)
 
 
 def merge(policy: Policy, over: Mapping[str, Any]) -> Policy:

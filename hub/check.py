@@ -14,7 +14,7 @@ from hub.errors import ConfigurationError, MappingError
 from hub.mapping import CompiledMapping
 from hub.model import Effect, Submission
 from hub.query import Query
-from hub.routing import ACCEPTED, CANCELLED, FINALIZED, INTEGRATION_ERROR, RECEIVED, UNDER_WAY, Done
+from hub.routing import ACCEPTED, CANCELLED, FINALIZED, INTEGRATION_ERROR, RECEIVED, UNDER_WAY, Done, only_asks
 from hub.routing import REFUSED as REFUSED_STAGE
 
 ANY_KIND: Final = "*"
@@ -102,6 +102,8 @@ def _check_step(catalogue: Catalogue, definition: Definition, step: Done, file: 
     elif manifest.operations and mapping.operation not in manifest.operations:
         known = ", ".join(sorted(manifest.operations))
         yield Finding(file, f"step {step.name}: {mapping.connector} has no operation {mapping.operation!r} ({known})")
+    elif manifest.operations and only_asks(step) and manifest.operations[mapping.operation].effect is not Effect.SAFE:
+        yield Finding(file, f"step {step.name}: it asks, and {mapping.operation} of {mapping.connector} is not safe")
 
 
 def _check_query(catalogue: Catalogue, query: Query, folder: Path) -> Iterator[Finding]:

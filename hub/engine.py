@@ -291,21 +291,27 @@ class Engine:
         route = self._ledger.book.known(one.claim.version).route
         step = route.named.get(one.claim.step)
         given: dict[str, Any] = orjson.loads(ruling.answer) if ruling.answer else {}
-        if isinstance(answer, Receipt) and answer.files:
-            try:
-                given["files"] = await self._cabinet.keep(answer.files, one.claim.request)
-            except (StoreError, Problem, SQLAlchemyError) as error:
-                log.error("a file that a target gave cannot be kept", error=type(error).__name__)  # noqa: TRY400  # no text
-                if one.operation.effect is Effect.SAFE:
-                    return judge_sending(self._case(target, one), TransientError("file_not_kept"))
-            ruling = ruling._replace(answer=written(given))
-        happened = True
-        if isinstance(step, AwaitEvent) and ruling.event is Event.ACCEPTED:
-            happened = self._has_happened(route, step, one, given)
+        happened = not isinstance(step, AwaitEvent) or self._has_happened(route, step, one, given)
         ruling = as_the_route_says(self._case(target, one), ruling, step, happened=happened)
+        if ruling.event in {Event.ACCEPTED, Event.FOUND} and isinstance(answer, Receipt) and answer.files:
+            ruling = await self._with_files(target, one, ruling, answer.files)
         if ruling.code == PENDING:
-            trial.exchange, trial.counts = None, False
+            trial.counts = False
         return ruling
+
+    async def _with_files(
+        self, target: LiveTarget, one: Parcel, ruling: Ruling, files: Sequence[IncomingFile]
+    ) -> Ruling:
+        """Keep the files that came with an answer; where that fails, ask again what may be asked again."""
+        given: dict[str, Any] = orjson.loads(ruling.answer) if ruling.answer else {}
+        try:
+            given["files"] = await self._cabinet.keep(files, one.claim.request)
+        except (StoreError, Problem, SQLAlchemyError) as error:
+            log.error("a file that a target gave cannot be kept", error=type(error).__name__)  # noqa: TRY400  # no text
+            if one.operation.effect is Effect.SAFE:
+                again = judge_sending(self._case(target, one), TransientError("file_not_kept"))
+                return again._replace(well=None)
+        return ruling._replace(answer=written(given))
 
     def _has_happened(self, route: Route, step: AwaitEvent, one: Parcel, given: Mapping[str, Any]) -> bool:
         """Look for what is waited for in the answer; one that cannot be read is none."""

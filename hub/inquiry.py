@@ -15,6 +15,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+import orjson
 import structlog
 
 from hub.access import Principal, Scope, allow, require
@@ -104,8 +105,9 @@ class Watch:
     async def is_shut(self, ledger: Ledger) -> bool:
         """Say whether it had better not be asked: a person paused it, or it fails."""
         policy = self.target.policy
-        if self._fails >= policy.breaker_threshold:
-            return time.monotonic() - self._failed_at < policy.breaker_cooldown.total_seconds()
+        cools = time.monotonic() - self._failed_at < policy.breaker_cooldown.total_seconds()
+        if self._fails >= policy.breaker_threshold and cools:
+            return True
         if time.monotonic() - self._seen_at >= GLANCE:
             self._gate, self._seen_at = await ledger.read(gate, self.target.name), time.monotonic()
         now = ledger.book.now()
@@ -159,7 +161,8 @@ class Inquirer:
         except MappingError:
             log.error("a question cannot be written", query=query.name)  # noqa: TRY400  # its text may hold data
             return Answer(Standing.UNKNOWN, code="mapping")
-        name = hashlib.sha256(b"\0".join((query.name.encode(), watch.target.name.encode(), body))).hexdigest()
+        asked = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        name = hashlib.sha256(b"\0".join((query.name.encode(), watch.target.name.encode(), asked))).hexdigest()
         if query.said.cache and (remembered := self._memory.recall(name, query.said.cache)):
             return remembered
         answer = await self._ask(query, document, watch, body)

@@ -90,12 +90,26 @@ def as_the_route_says(case: Case, ruling: Ruling, step: object, *, happened: boo
     """See a ruling as its step does: a refusal may be foreseen, and what was waited for may not have happened yet."""
     if ruling.event is Event.REFUSED and isinstance(step, Deliver) and ruling.code in step.refusals:
         return ruling._replace(event=Event.DECLINED, stage=step.refusals[ruling.code])
-    if ruling.event is not Event.ACCEPTED or not isinstance(step, AwaitEvent) or happened:
+    if not isinstance(step, AwaitEvent) or not (_failed(ruling) or (ruling.event in SAID and not happened)):
         return ruling
-    if case.now >= later(Instant(case.claim.created_at), step.within):
-        return ruling._replace(answer=written({**orjson.loads(ruling.answer or "{}"), "expired": True}))
-    again = min(case.after(step.every), later(Instant(case.claim.created_at), step.within))
+    until = later(Instant(case.claim.created_at), step.within)
+    if _failed(ruling) and case.now < until:
+        again = ruling.next_at or case.after(case.policy.wait_before(case.claim.attempts + 1))
+        return ruling._replace(event=Event.DEFERRED, stage="", next_at=min(again, until))
+    if case.now >= until:
+        expired = Event.ACCEPTED if _failed(ruling) else ruling.event
+        return ruling._replace(event=expired, answer=written({**orjson.loads(ruling.answer or "{}"), "expired": True}))
+    again = min(case.after(step.every), until)
     return Ruling(Event.DEFERRED, PENDING, next_at=again, reference=ruling.reference)
+
+
+SAID: Final = frozenset({Event.ACCEPTED, Event.FOUND})
+"""What a target's answer leads to."""
+
+
+def _failed(ruling: Ruling) -> bool:
+    """Say whether nothing was learnt from a target."""
+    return ruling.event in {Event.GIVEN_UP, Event.DEFERRED} and ruling.well is False
 
 
 def written(details: Mapping[str, Any]) -> str:

@@ -38,6 +38,16 @@ class Outcome(NamedTuple):
     """Whether it uses up an attempt: not when nothing was tried."""
 
     @property
+    def was_answered(self) -> bool:
+        """Whether the target was spoken to: also where it said that nothing has happened yet."""
+        return self.counts or self.ruling.code == PENDING
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether the call is kept: not each time that nothing has happened yet."""
+        return self.exchange is not None and self.ruling.code != PENDING
+
+    @property
     def asked(self) -> bool:
         """Whether the target was asked rather than sent something."""
         return self.claim.state is State.ASKING
@@ -105,7 +115,7 @@ def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> l
             states[outcome.claim.id] = (after, fence)
     if moves:
         MOVE.run(connection, list(moves.values()))
-    evidence = [_attempt(*pair) for pair in zip(outcomes, late, strict=True) if pair[0].exchange is not None]
+    evidence = [_attempt(*pair) for pair in zip(outcomes, late, strict=True) if pair[0].is_evidence]
     if evidence:
         NEW_ATTEMPTS.run(connection, evidence)
     _breakers(connection, outcomes, now)
@@ -123,6 +133,8 @@ def _next_state(outcome: Outcome, state: State, fence: int) -> State | None:
     """Say where the delivery goes, or None when it is no longer ours to move."""
     if fence != outcome.claim.fence:
         return None
+    if state is State.DELIVERED and outcome.ruling.event is Event.ACCEPTED:
+        return state  # the target told us before it answered: what it answers is still worth keeping
     try:
         return advance(state, outcome.ruling.event)
     except IllegalTransitionError:
@@ -195,7 +207,7 @@ def _breakers(connection: Connection, outcomes: Iterable[Outcome], now: int) -> 
     """Count each target's failures in a row; enough of them open its breaker, one success closes it."""
     by_target: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        if outcome.exchange is not None and outcome.counts and outcome.ruling.well is not None:
+        if outcome.exchange is not None and outcome.was_answered and outcome.ruling.well is not None:
             by_target[outcome.claim.target].append(outcome)
     if not by_target:
         return

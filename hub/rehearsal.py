@@ -18,8 +18,9 @@ def rehearse(route: Route, document: Mapping[str, Any]) -> None:
     decisions: dict[str, Decision] = {}
     while True:
         progress = route.progress(document, facts, decisions)
-        if progress.planned:
-            facts += [Fact(plan.step, plan.item, State.DELIVERED) for plan in progress.planned]
+        planned = [plan for plan in progress.planned if not plan.after]  # nobody is late at a rehearsal
+        if planned:
+            facts += [Fact(plan.step, plan.item, State.DELIVERED) for plan in planned]
         elif step := progress.awaiting:
             route.progress(document, facts, decisions | {step: Decision(step, accepted=False)})
             decisions[step] = Decision(step, accepted=True)

@@ -12,7 +12,7 @@ import orjson
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from hub.calendar import Clock, day_of, read_moment
-from hub.errors import MappingError
+from hub.errors import ConfigurationError, MappingError
 from hub.lifecycle import FINAL, State
 from hub.mapping import FAILURES, Expression
 from hub.model import Duration, Frozen, Instant, Status
@@ -356,7 +356,7 @@ class Route:
             said.clock,
         )
         sources = {*_sources(said.steps), *([said.clock.since] if said.clock and said.clock.since else [])}
-        self._expressions = {source: Expression(source) for source in sources}
+        self._expressions = {source: _compiled(said.route, source) for source in sources}
         self.has_expressions = bool(self._expressions)
         self._remembered = lru_cache(maxsize=4096)(self._walk)
         self.has_decisions = any(isinstance(step, Await) for step in named_steps(said.steps))
@@ -390,7 +390,8 @@ class Route:
         """
         if self.has_expressions:
             return _Walk(self, document, facts, decisions, cancelled=cancelled).result()
-        return self._remembered(tuple(facts), tuple(decisions.values()), cancelled)
+        bare = tuple([Fact(fact.step, fact.item, fact.state, fact.stage, fact.code) for fact in facts])
+        return self._remembered(bare, tuple(decisions.values()), cancelled)
 
     def _walk(self, facts: Sequence[Fact], decisions: Sequence[Decision], cancelled: bool) -> Progress:  # noqa: FBT001  # cached
         return _Walk(self, {}, facts, {decision.step: decision for decision in decisions}, cancelled=cancelled).result()
@@ -423,8 +424,15 @@ class Route:
         said = self.evaluate(self.clock.since, document) if self.clock.since else document["received_at"]
         try:
             return self.clock.due(day_of(read_moment(said)))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise MappingError(self.name, (self.clock.since or "received_at",)) from None
+
+
+def _compiled(route: str, source: str) -> Expression:
+    try:
+        return Expression(source)
+    except FAILURES as error:
+        raise ConfigurationError(f"the route of {route}", f"{source}: {error}") from None
 
 
 def answers_of(facts: Iterable[Fact]) -> dict[str, Any]:
@@ -522,15 +530,14 @@ class _Walk:
 
     def _carry(self, step: Done) -> bool:
         facts = self._plan(step)
-        if isinstance(step, Deliver):
-            declined = next((fact for fact in facts if is_declined(step, fact.state, fact.code)), None)
-            if declined is not None:
-                return self._refuse(step.refusals[declined.code])
         self.met += facts
         if isinstance(step, AwaitEvent | AwaitDate):
             self.expected = step.stage
         done = len(facts) == len(self._items(step)) and all(fact.state in FINAL for fact in facts)
         self.expected = "" if done else self.expected
+        declined = [fact for fact in facts if is_declined(step, fact.state, fact.code)] if done else []
+        if declined and isinstance(step, Deliver):
+            return self._refuse(step.refusals[declined[0].code])
         return done
 
     def _refuse(self, stage: str, on_refusal: Sequence[Notify] = ()) -> bool:
@@ -581,7 +588,9 @@ class _Walk:
 
     def _taken_items(self, step: Deliver) -> list[int]:
         return sorted(
-            item for (name, item), fact in self.facts.items() if name == step.name and fact.state is State.DELIVERED
+            item
+            for (name, item), fact in self.facts.items()
+            if name == step.name and fact.state in {State.DELIVERED, State.FINALIZED}
         )
 
     def _items(self, step: Done) -> list[Any]:
@@ -606,8 +615,13 @@ class _Walk:
         said = self._evaluate(step.at)
         try:
             return read_moment(said) if said is not None else 0
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise MappingError(self.route.name, (step.at,)) from None
+
+
+def only_asks(step: Done) -> bool:
+    """Say whether a step changes nothing at its target, so that it may be asked again and again."""
+    return not isinstance(step, Deliver | Notify)
 
 
 def is_declined(step: object, state: State, code: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, func, or_, select, text, update
+from sqlalchemy import Connection, bindparam, case, exists, func, or_, select, text, update
 
 from hub.book import Book
 from hub.policy import Policy
@@ -140,23 +140,30 @@ HEALTH: Final = (
 )
 
 PATIENT: Final = (
-    select(DELIVERIES.c.target, func.count().label("deliveries")).where(text(WAITED)).group_by(DELIVERIES.c.target)
+    select(DELIVERIES.c.target, func.count().label("deliveries"))
+    .where(text(WAITED), DELIVERIES.c.next_at > bindparam("b_now"))
+    .group_by(DELIVERIES.c.target)
 )
-OLDEST: Final = select(func.min(DELIVERIES.c.created_at)).where(
-    DELIVERIES.c.target == bindparam("b_target"), text(among(READY)), DELIVERIES.c.code != PENDING
+OLDEST: Final = select(
+    func.min(case((DELIVERIES.c.code == PENDING, DELIVERIES.c.next_at), else_=DELIVERIES.c.created_at))
+).where(
+    DELIVERIES.c.target == bindparam("b_target"),
+    text(among(READY)),
+    or_(DELIVERIES.c.code != PENDING, DELIVERIES.c.next_at <= bindparam("b_now")),
 )
 """Asked only of targets that something waits at: no index has the code of what is ready."""
 
 
-def health(connection: Connection) -> list[Health]:
-    """See how every target is; what only waits for its time, or for an event, is not behind."""
+def health(connection: Connection, now: int) -> list[Health]:
+    """See how every target is; what only waits for its time, or for an event, is not behind until it is due."""
     found = connection.execute(HEALTH).all()
-    patient = {row.target: row.deliveries for row in connection.execute(PATIENT)}
-    return [_health(connection, row, patient.get(row.name, 0)) for row in found]
+    patient = {row.target: row.deliveries for row in connection.execute(PATIENT, {"b_now": now})}
+    return [_health(connection, row, patient.get(row.name, 0), now) for row in found]
 
 
-def _health(connection: Connection, row: Any, patient: int) -> Health:
+def _health(connection: Connection, row: Any, patient: int, now: int) -> Health:
     said = dict(row._mapping)  # noqa: SLF001  # its public name
     if patient:
-        said |= {"backlog": row.backlog - patient, "oldest_at": connection.scalar(OLDEST, {"b_target": row.name})}
+        oldest = connection.scalar(OLDEST, {"b_target": row.name, "b_now": now})
+        said |= {"backlog": row.backlog - patient, "oldest_at": oldest}
     return Health(**said)

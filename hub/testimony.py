@@ -14,6 +14,7 @@ from hub.calendar import instant_of
 from hub.claims import Claim, seen
 from hub.lifecycle import TRANSITIONS, Event, State
 from hub.model import Verdict
+from hub.records import fitting
 from hub.settlement import Settled, settle
 from hub.tables import BLANK_EVENT, DELIVERIES, EVENTS, WAITED
 
@@ -22,6 +23,10 @@ MOST: Final = 500
 
 MEANS: Final = {Verdict.ACCEPTED: Event.ACCEPTED, Verdict.REFUSED: Event.GIVEN_UP}
 """What a target's proved word does to a delivery whose outcome is open."""
+
+
+SHOWN: Final = (State.SENDING, State.UNCERTAIN, State.ASKING, State.PARKED, State.DELIVERED)
+"""What a target may be shown again: what was sent to it, and is neither taken back nor finished by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +88,22 @@ def _hear(book: Book, connection: Connection, word: Word) -> Heard:
 
 def _move(book: Book, connection: Connection, row: Row[Any], after: State, word: Word) -> None:
     now = book.now()
-    values = {"state": after, "code": word.code, "ever_uncertain": False, "next_at": now, "updated_at": now}
+    values = {
+        "state": after,
+        "code": fitting(word.code, 60),
+        "ever_uncertain": False,
+        "next_at": now,
+        "updated_at": now,
+    }
+    if after is State.PARKED:
+        values["fence"] = row.fence + 1  # whatever its own answer says now, the target will not have it
     connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row.id).values(**values))
 
 
 def created(connection: Connection, book: Book, target: str, since: datetime, until: datetime) -> list[Claim]:
-    """List a target's deliveries created in that time, the oldest first, as whoever maps them needs them."""
+    """List what was sent to a target, of the deliveries created in that time, the oldest first."""
     span = DELIVERIES.c.created_at >= instant_of(since), DELIVERIES.c.created_at <= instant_of(until)
     columns = [DELIVERIES.c[name] for name in Claim._fields if name in DELIVERIES.c]
-    wanted = select(*columns).where(DELIVERIES.c.target == target, *span).order_by(DELIVERIES.c.id).limit(MOST)
+    said = DELIVERIES.c.sent_at > 0, DELIVERIES.c.state.in_(SHOWN)
+    wanted = select(*columns).where(DELIVERIES.c.target == target, *span, *said).order_by(DELIVERIES.c.id).limit(MOST)
     return seen(book, connection, connection.execute(wanted).all())

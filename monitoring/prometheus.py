@@ -149,7 +149,7 @@ def standing(connection: Connection, clocks: Mapping[str, Clock], now: int) -> S
     """Count what a scrape publishes."""
     pressing = {kind: _pressing(connection, kind, clock, now) for kind, clock in clocks.items()}
     troubles = connection.execute(TROUBLES).all()
-    return Standing(balance(connection), targets.health(connection), troubles, pressing)
+    return Standing(balance(connection), targets.health(connection, now), troubles, pressing)
 
 
 def _pressing(connection: Connection, kind: str, clock: Clock, now: int) -> tuple[int, int]:

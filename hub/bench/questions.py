@@ -116,7 +116,7 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "deliveries of a kind": deliveries(kind="demarche_3"),
         "one delivery": lambda connection, asked: views.dossier(connection, asked.middle * ROOM + 1),
         "causes": causes,
-        "targets": lambda connection, _: targets.health(connection),
+        "targets": lambda connection, asked: targets.health(connection, asked.book.now()),
         "balance": lambda connection, _: balance.balance(connection),
     }
 )

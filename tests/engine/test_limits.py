@@ -28,7 +28,9 @@ async def queue(town, count):
 
 
 async def health(town):
-    return next(one for one in await town.hub.ledger.read(targets.health) if one.name == "cible")
+    return next(
+        one for one in await town.hub.ledger.read(targets.health, town.hub.ledger.book.now()) if one.name == "cible"
+    )
 
 
 async def test_no_more_are_in_hand_than_the_target_bears(still):

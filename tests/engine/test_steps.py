@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hub.acts import Cancel, Decide
+from hub.acts import Cancel, Decide, Finalize, Retry
 from hub.calendar import PARIS
 from hub.desk import TargetDesk
 from hub.errors import ConfigurationError, ConflictError
@@ -40,6 +40,14 @@ ROUTES = {
         TAKE,
         DECISION,
         {"deliver": "cible", "id": "lieu", "using": "cible/once", "refusals": {"OBJET_INCONNU": "Complet"}},
+    ],
+    "plusieurs": [
+        {
+            "deliver": "cible",
+            "using": "cible/once",
+            "for_each": "data.choses",
+            "refusals": {"OBJET_INCONNU": "Complet"},
+        }
     ],
     "tacite": [{**DECISION, "within": "100ms", "by_default": "accept"}, TAKE],
     "silence": [{**DECISION, "within": "100ms"}, TAKE],
@@ -275,4 +283,84 @@ async def test_a_site_has_its_own_target_for_the_same_kind(make_town):
 async def test_a_site_whose_target_is_of_another_kind_or_missing_is_refused(make_town, instead):
     with pytest.raises(ConfigurationError, match=r"sites\.annexe"):
         async with make_town(sites={"annexe": {"cible": instead}}):
+            pass
+
+
+async def test_what_is_being_taken_back_is_not_cancelled_a_second_time(town):
+    number = await town.submit("repris")
+    await town.until(lambda: town.request(number).awaiting == "avis")
+    town.target.break_with("unavailable", times=-1)
+    await town.act(Cancel(number, "ne vient plus"))
+    await town.until(lambda: "seconde_undo" in steps_of(town, number))
+    with pytest.raises(ConflictError):
+        await town.act(Cancel(number, "encore"))
+    town.target.mend()
+    town.change("UPDATE delivery SET next_at = 1 WHERE state = 'waiting'")
+    assert (await town.settle(number, "cancelled")).status == "cancelled"
+    assert steps_of(town, number) == dict.fromkeys(("cible", "seconde", "seconde_undo", "cible_undo"), "delivered")
+
+
+async def test_what_a_person_finished_by_hand_is_taken_back_too(town):
+    town.target.break_with("refused", times=1)
+    number = await town.submit("repris")
+    await town.settle(number, "parked")
+    await town.act(Finalize(number * 1000 + 1, "fait au guichet", "G-1"))
+    await town.until(lambda: town.request(number).awaiting == "avis")
+    await town.act(Cancel(number, "ne vient plus"))
+    await town.settle(number, "cancelled")
+    assert json.loads(sent(town, number)[-1])["retrait_de"] == "G-1"
+
+
+async def test_a_foreseen_refusal_of_one_item_waits_for_the_others(town):
+    town.target.break_with("refused", times=1)
+    request = await town.settle(await town.submit("plusieurs", choses=["a", "b", "c"]))
+    assert (request.status, request.stage) == ("refused", "Complet")
+    states = [row.state for row in town.rows("SELECT state FROM delivery WHERE target = 'cible' ORDER BY id")]
+    assert sorted(states) == ["cancelled", "delivered", "delivered"]
+
+
+async def test_an_event_is_awaited_through_an_outage_longer_than_the_policy_s_patience(make_town):
+    async with make_town({"patience": "1ms", "attempts": 2}) as town:
+        town.target.break_with("unavailable", times=6)
+        number = await town.submit("suivi")
+        await town.until(lambda: town.delivery(number, "suivi").code == "pending")
+        assert town.request(number).status == "waiting"
+
+
+async def test_an_event_nobody_could_ask_about_in_time_is_awaited_no_longer(make_town):
+    async with make_town({"patience": "1ms", "attempts": 2}) as town:
+        town.target.break_with("unavailable", times=-1)
+        request = await town.settle(await town.submit("perime"))
+        assert (request.status, request.stage) == ("refused", "Impayé")
+
+
+async def test_nothing_having_happened_is_an_answer_for_the_breaker(town):
+    town.change("UPDATE target SET breaker = 'half_open', fails = 3, opened_at = 1 WHERE name = 'cible'")
+    number = await town.submit("suivi")
+    await town.until(lambda: town.delivery(number, "suivi").code == "pending")
+    [health] = town.rows("SELECT breaker, fails FROM target WHERE name = 'cible'")
+    assert tuple(health) == ("closed", 0)
+
+
+async def test_a_date_is_not_brought_forward_by_a_retry(town):
+    number = await town.submit("date", jour=(datetime.now(PARIS) + timedelta(days=1)).isoformat())
+    with pytest.raises(ConflictError, match="only waits for its time"):
+        await town.act(Retry(town.delivery(number, "jour").id))
+
+
+async def test_a_target_is_not_shown_what_it_was_never_sent(make_town):
+    async with make_town(serve=False) as town:
+        await town.submit("idempotent")
+        desk = TargetDesk(town.hub.ledger, town.hub.targets["cible"], town.hub.wake)
+        now = datetime.now(PARIS)
+        assert await desk.sent("deposer", now - timedelta(hours=1), now + timedelta(hours=1)) == []
+
+
+async def test_a_step_that_asks_may_not_change_anything(make_town, home):
+    route = {"route": "faux", "title": "f", "owner": "o", "steps": [{**ENRICH, "using": "cible/idempotent"}]}
+    (home / "routes/faux").mkdir()
+    (home / "routes/faux/route.yaml").write_text(json.dumps(route))
+    (home / "routes/faux/schema.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match="is not safe"):
+        async with make_town():
             pass
