@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
-import hub.app
 from hub.access import Role, new_key
 from hub.api import build_api
 from hub.app import open_hub
@@ -219,10 +218,8 @@ async def open_city(folder):
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def whole_city(tmp_path_factory):
     """The city of all these tests: each has requests of its own in it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hub.app, "attach_monitors", lambda _hub: None)
-        async with open_city(tmp_path_factory.mktemp("city")) as city:
-            yield city
+    async with open_city(tmp_path_factory.mktemp("city")) as city:
+        yield city
 
 
 @pytest_asyncio.fixture(loop_scope="session")
