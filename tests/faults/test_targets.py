@@ -137,7 +137,7 @@ async def test_an_expired_certificate_is_waited_for_and_nothing_was_sent(new_tow
     town = await new_town(target=target, seen=seen, breaker_threshold=2, breaker_cooldown="300ms")
     async with open_hub(town.settings) as hub:
         await hub.inbox.submit(town.principal, "k", submission("once"))
-        await town.until(lambda: town.rows("SELECT breaker FROM target") == [("open",)])
+        await town.until(lambda: town.rows("SELECT breaker FROM target WHERE name = 'cible'") == [("open",)])
         [row] = town.rows("SELECT state, code, ever_uncertain FROM delivery")
         assert (row.state, row.code, bool(row.ever_uncertain), target.taken()) == ("waiting", "tls", False, {})
         line.show(authority.issue(timedelta(days=1)))
@@ -161,7 +161,7 @@ class Outage:
 
     def breaker(self):
         """Say how the breaker is, and since when."""
-        return tuple(self._town.rows("SELECT breaker, opened_at FROM target")[0])
+        return tuple(self._town.rows("SELECT breaker, opened_at FROM target WHERE name = 'cible'")[0])
 
     def pass_time(self, milliseconds):
         """Let time pass."""
