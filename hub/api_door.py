@@ -22,7 +22,7 @@ from hub.intake import FileTakenError, KeyReusedError, ReferenceTakenError
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
 from hub.rehearsal import rehearse
-from hub.settlement import ROOM
+from hub.settlement import delivery_of
 from hub.stores import StoreError
 from hub.views import Found, find
 from hub.words import FieldError, Form, explain_model
@@ -34,7 +34,6 @@ Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 BEARER: Final = HTTPBearer(auto_error=False, description="La clé d'accès du portail, de l'agent ou de l'exploitant.")
 NUMBER: Final = re.compile(r"\d{3} ?\d{3} ?\d{3}", re.ASCII)
-KEY: Final = re.compile(r"(\d{9})-(\d{1,3})", re.ASCII)
 AGAIN: Final = {"Retry-After": "5"}
 
 STANDS_OTHERWISE: Final[Mapping[type[Act], str]] = {
@@ -111,10 +110,10 @@ Number = Annotated[int, Depends(_number)]
 
 
 async def _delivery(delivery: Annotated[str, Path(description="La clé de l'envoi, `100000042-1`.")]) -> int:
-    found = KEY.fullmatch(delivery)
+    found = delivery_of(delivery)
     if found is None:
         raise Problem(ProblemType.NOT_FOUND)
-    return int(found[1]) * ROOM + int(found[2])
+    return found
 
 
 DeliveryId = Annotated[int, Depends(_delivery)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,12 +11,11 @@ from hub.inbox import Wake
 from hub.ledger import Ledger
 from hub.model import DeliveryKey, Verdict
 from hub.parcel import Parcel, write
-from hub.settlement import ROOM, key_of
+from hub.settlement import delivery_of, key_of
 from hub.target import LiveTarget
 from hub.testimony import Nudge, Word, created
 
 NO_HURRY: Final = timedelta(0)
-KEY: Final = re.compile(r"(\d{9})-(\d{1,3})", re.ASCII)
 
 
 class TargetDesk:
@@ -35,10 +33,9 @@ class TargetDesk:
 
     async def conclude(self, key: DeliveryKey, verdict: Verdict, code: str = "") -> bool:
         """Take the target's proved word for a delivery; False when it has none of that key."""
-        named = KEY.fullmatch(key)
-        if named is None:
+        delivery = delivery_of(key)
+        if delivery is None:
             return False
-        delivery = int(named[1]) * ROOM + int(named[2])
         heard = await self._ledger.hear(Word(self._target.name, delivery, verdict, code))
         if heard.settled.due:
             self._wake(heard.settled.due)

@@ -5,6 +5,7 @@ Everything that changes a delivery or a decision ends here, in the same transact
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from hub.texts import fill
 
 ROOM: Final = 1000
 """A request's deliveries are numbered from number × ROOM + 1 on."""
+
+KEY: Final = re.compile(r"(\d{9})-(\d{1,3})", re.ASCII)
+"""How targets and people name a delivery: `100000042-1`."""
 
 UPDATE: Final = Prepared(
     update(REQUESTS)
@@ -192,6 +196,12 @@ def delivery_id(number: int, ordinal: int) -> int:
 def key_of(delivery: int) -> DeliveryKey:
     """Name a delivery as its target knows it."""
     return delivery_key(*divmod(delivery, ROOM))
+
+
+def delivery_of(key: str) -> int | None:
+    """Give the delivery that a key names; None when it is no key."""
+    named = KEY.fullmatch(key)
+    return delivery_id(int(named[1]), int(named[2])) if named else None
 
 
 def iso(instant: int) -> str:
