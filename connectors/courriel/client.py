@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from pydantic import DirectoryPath, Field, ValidationError
 
+from connectors._transport.messages import places
 from connectors._transport.smtp import Letter, SmtpClient, SmtpSettings
 from connectors.courriel.wire import (
     Attachment,
@@ -115,12 +116,6 @@ class Courriel:
         """Refuse what no server could take; the exchange keeps the names at fault, never their values."""
         message.exchange.read(b"", fault=f"{code}: {where}")
         raise self._errors.failure(code)
-
-
-def places(error: ValidationError) -> str:
-    """Name the fields a validation found at fault."""
-    found = error.errors(include_input=False, include_context=False, include_url=False)
-    return ", ".join(sorted({".".join(map(str, one["loc"])) or "message" for one in found}))
 
 
 def read_shelf(folder: Path) -> dict[str, Template]:

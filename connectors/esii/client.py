@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import Field, ValidationError
 
 from connectors._transport.http import Answer, HttpClient, HttpSettings
+from connectors._transport.messages import places
 from connectors.esii.rendezvous import MESSAGES, Annuler, Deplacer, Reserver, Sites
 from connectors.esii.wire import (
     JSON,
@@ -140,12 +141,6 @@ DELIVERS: Final[Mapping[str, Callable[[Esii, Any, Outbound], Awaitable[Receipt]]
     "annuler": Esii.cancel,
 }
 """Our operations that leave a trace → how each is done."""
-
-
-def places(error: ValidationError) -> str:
-    """Name the fields a validation found at fault, never what they hold."""
-    found = error.errors(include_input=False, include_context=False, include_url=False)
-    return ", ".join(sorted({".".join(map(str, one["loc"])) or "message" for one in found}))
 
 
 def connect(settings: Mapping[str, Any], errors: ErrorTable) -> Esii:

@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 from pydantic import Field, ValidationError, model_validator
 
 from connectors._transport.http import Answer, HttpSettings
+from connectors._transport.messages import places
 from connectors.grr.browser import Browser
 from connectors.grr.planning import Planning, read_slots
 from connectors.grr.reservation import MESSAGES, Annuler, Creneaux, Reserver
@@ -159,12 +160,6 @@ DELIVERS: Final[Mapping[str, Callable[[Grr, Any, Outbound], Awaitable[Receipt]]]
     "annuler": Grr.cancel,
 }
 """Our operations → how each is done."""
-
-
-def places(error: ValidationError) -> str:
-    """Name the fields a validation found at fault, never what they hold."""
-    found = error.errors(include_input=False, include_context=False, include_url=False)
-    return ", ".join(sorted({".".join(map(str, one["loc"])) or "message" for one in found}))
 
 
 def connect(settings: Mapping[str, Any], errors: ErrorTable) -> Grr:

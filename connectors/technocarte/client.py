@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import Field, FilePath, SecretStr, TypeAdapter, ValidationError
 
 from connectors._transport.http import Answer, HttpClient, HttpSettings, secret
+from connectors._transport.messages import places
 from connectors._transport.soap import CONTENT_TYPE, FAULT, first_in_body, read_body
 from connectors.technocarte import lecture, services
 from connectors.technocarte.question import (
@@ -193,12 +194,6 @@ def is_fault(answer: Answer) -> bool:
     """Tell a SOAP fault."""
     body = first_in_body(answer.body)
     return body is not None and body.tag == FAULT
-
-
-def places(error: ValidationError) -> str:
-    """Name the fields a validation found at fault, never what they hold."""
-    found = error.errors(include_input=False, include_context=False, include_url=False)
-    return ", ".join(sorted({".".join(map(str, one["loc"])) or "message" for one in found}))
 
 
 def connect(settings: Mapping[str, Any], errors: ErrorTable) -> Technocarte:
