@@ -213,9 +213,10 @@ def _amounts_to(value: str) -> str:
     value = value.strip()
     if PHONE.fullmatch(value):
         return re.sub(r"\D", "", re.sub(r"^(\+|00)33[ .]*(\(0\))?0?", "0", value))
-    letters = unicodedata.normalize("NFKD", value.translate(LIGATURES))
-    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return SEPARATORS.sub(" ", bare).casefold()
+    if not value.isascii():
+        letters = unicodedata.normalize("NFKD", value.translate(LIGATURES))
+        value = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return SEPARATORS.sub(" ", value).casefold()
 
 
 def _hash(pepper: bytes, plain: str) -> bytes:

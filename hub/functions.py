@@ -15,19 +15,21 @@ from functools import wraps
 from types import MappingProxyType
 from typing import Any, Final
 
-LATIN_1: Final = {
-    "œ": "oe",
-    "Œ": "OE",
-    "’": "'",
-    "‘": "'",
-    "“": '"',
-    "”": '"',
-    "–": "-",
-    "—": "-",
-    "…": "...",
-    "€": "EUR",
-}
-LIGATURES: Final = {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "’": "'", "‘": "'"}
+LATIN_1: Final = str.maketrans(
+    {
+        "œ": "oe",
+        "Œ": "OE",
+        "’": "'",
+        "‘": "'",
+        "“": '"',
+        "”": '"',
+        "–": "-",
+        "—": "-",
+        "…": "...",
+        "€": "EUR",
+    }
+)
+LIGATURES: Final = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "’": "'", "‘": "'"})
 CIVILITE: Final = {"female": "MADAME", "male": "MONSIEUR"}
 SEXE: Final = {"female": "F", "male": "M"}
 CONTROLS: Final = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
@@ -54,8 +56,9 @@ def function(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 @function("<s?:s>")
 def ascii(text: str) -> str:  # noqa: A001  # the name integrators write
     """Write without accents or ligatures: `Lefèvre` → `Lefevre`."""
-    plain = "".join(LIGATURES.get(letter, letter) for letter in text)
-    return "".join(letter for letter in unicodedata.normalize("NFKD", plain) if ord(letter) < 128)
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKD", text.translate(LIGATURES)).encode("ascii", "ignore").decode()
 
 
 @function("<s?:s>")
@@ -67,7 +70,9 @@ def upper(text: str) -> str:
 @function("<s?:s>")
 def latin1(text: str) -> str:
     """Write with the characters of ISO-8859-1 only; what has no equivalent loses its accent, or goes."""
-    plain = "".join(LATIN_1.get(letter, letter) for letter in unicodedata.normalize("NFC", text))
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFC", text).translate(LATIN_1)
     return "".join(letter if ord(letter) < 256 else ascii(letter) for letter in plain)
 
 
