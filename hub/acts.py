@@ -11,11 +11,11 @@ import orjson
 from sqlalchemy import Connection, Row, select, update
 
 from hub.book import Book
-from hub.errors import ConflictError, IllegalTransitionError
+from hub.errors import ConflictError, IllegalTransitionError, MappingError
 from hub.judgement import NOT_TAKEN
 from hub.lifecycle import FINAL, Event, State, advance
 from hub.model import FINAL_STATUSES, Effect
-from hub.routing import PENDING, TIMER, Await, Carried, Deliver, Notify, Route, answers_of
+from hub.routing import PENDING, TIMER, Await, AwaitDate, Carried, Deliver, Notify, Route, answers_of
 from hub.settlement import FACTS, ROOM, Settled, fact_of, settle
 from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
 
@@ -296,8 +296,27 @@ def _revise(
     _keep_items(book, connection, request, (old, new), retried)
     was = {"request": request.number, "body": request.body, "actor": wanted.actor, "at": book.now()}
     connection.execute(REVISIONS.insert(), was)
-    body = orjson.dumps(new).decode()
-    connection.execute(update(REQUESTS).where(REQUESTS.c.number == request.number).values(body=body))
+    values = {"body": orjson.dumps(new).decode(), "due_at": _move_dates(book, connection, request, new)}
+    connection.execute(update(REQUESTS).where(REQUESTS.c.number == request.number).values(**values))
+
+
+def _move_dates(book: Book, connection: Connection, request: Row[Any], document: Mapping[str, Any]) -> int | None:
+    """Move what waits for a corrected date, and give the law's; raises ConflictError when one cannot be read."""
+    route = book.definition(connection, request.version).route
+    facts = FACTS.among(connection, [request.number])
+    answers = answers_of(map(fact_of, facts))
+    waiting = [
+        (row.id, route.named.get(row.step)) for row in facts if (row.state, row.code) == (State.WAITING, PENDING)
+    ]
+    try:
+        moments = {row: route.moment(step, document, answers) for row, step in waiting if isinstance(step, AwaitDate)}
+        due_at = route.due(document)
+    except MappingError:
+        raise ConflictError("a date that the route waits for cannot be read in this data") from None
+    for row, moment in moments.items():
+        if moment:  # the end of a decision's time is counted from when it was asked for, and stays
+            connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row).values(next_at=moment))
+    return due_at
 
 
 def _keep_items(book: Book, connection: Connection, request: Row[Any], bodies: tuple[Any, Any], retried: int) -> None:

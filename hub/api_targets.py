@@ -30,7 +30,7 @@ async def answer(request: Request, hub: Here, target: Target, path: str = "") ->
     if live is None or not isinstance(live.connector, Called):
         raise Problem(ProblemType.NOT_FOUND)
     call = Call(request.method, path, dict(request.query_params), headers_of(request), await _body(request))
-    reply = await live.connector.serve(call, TargetDesk(hub.ledger, live, hub.wake))
+    reply = await live.connector.serve(call, TargetDesk(hub.ledger, live, hub.wake, hub.announcer))
     return Response(reply.body, reply.status, media_type=reply.media_type, headers=dict(reply.headers))
 
 

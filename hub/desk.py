@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hub.connector import Deadline, Outbound
+from hub.events import Listener
 from hub.inbox import Wake
 from hub.ledger import Ledger
 from hub.model import DeliveryKey, Verdict
@@ -21,8 +22,8 @@ NO_HURRY: Final = timedelta(0)
 class TargetDesk:
     """The desk of one target."""
 
-    def __init__(self, ledger: Ledger, target: LiveTarget, wake: Wake) -> None:
-        self._ledger, self._target, self._wake = ledger, target, wake
+    def __init__(self, ledger: Ledger, target: LiveTarget, wake: Wake, announce: Listener) -> None:
+        self._ledger, self._target, self._wake, self._announce = ledger, target, wake, announce
 
     async def nudge(self, reference: str) -> bool:
         """Ask the target now, rather than later, about what waits under its reference; False when nothing does."""
@@ -37,6 +38,8 @@ class TargetDesk:
         if delivery is None:
             return False
         heard = await self._ledger.hear(Word(self._target.name, delivery, verdict, code))
+        for change in heard.settled.stages:
+            self._announce(change)
         if heard.settled.due:
             self._wake(heard.settled.due)
         return heard.known

@@ -87,7 +87,7 @@ MOVE: Final = Prepared(
 
 
 NOW: Final = Prepared(
-    select(DELIVERIES.c.id, DELIVERIES.c.state, DELIVERIES.c.fence)
+    select(*(DELIVERIES.c[name] for name in ("id", "state", "fence", "next_at", "sent_at")))
     .where(listed(DELIVERIES.c.id))
     .order_by(DELIVERIES.c.id)
     .with_for_update()
@@ -102,7 +102,8 @@ LOCKED_HEALTH: Final = Prepared(_HEALTH.order_by(TARGETS.c.name).with_for_update
 
 def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> list[Recorded]:
     """Write a batch of outcomes; a late one is kept as evidence and moves nothing it may not move."""
-    states = _states(connection, [outcome.claim.id for outcome in outcomes])
+    rows = {row.id: row for row in NOW.among(connection, [outcome.claim.id for outcome in outcomes])}
+    states = {row.id: (State(row.state), row.fence) for row in rows.values()}
     now = book.now()
     moves: dict[int, Mapping[str, Any]] = {}
     late = []
@@ -111,7 +112,7 @@ def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> l
         after = _next_state(outcome, state, fence)
         late.append(after is None)
         if after is not None:
-            moves[outcome.claim.id] = _move(outcome, after, now)
+            moves[outcome.claim.id] = _move(outcome, after, now, again=nudged(rows[outcome.claim.id]))
             states[outcome.claim.id] = (after, fence)
     if moves:
         MOVE.run(connection, list(moves.values()))
@@ -125,8 +126,9 @@ def record(book: Book, connection: Connection, outcomes: Sequence[Outcome]) -> l
     return [Recorded(missed, Settled() if index else settled) for index, missed in enumerate(late)]
 
 
-def _states(connection: Connection, deliveries: Sequence[int]) -> dict[int, tuple[State, int]]:
-    return {row.id: (State(row.state), row.fence) for row in NOW.among(connection, deliveries)}
+def nudged(row: Any) -> bool:
+    """Say whether a nudge came for a delivery in hand: only then is it due later than it was sent."""
+    return bool(row.next_at > row.sent_at)
 
 
 def _next_state(outcome: Outcome, state: State, fence: int) -> State | None:
@@ -141,7 +143,7 @@ def _next_state(outcome: Outcome, state: State, fence: int) -> State | None:
         return None
 
 
-def _move(outcome: Outcome, after: State, now: int) -> Mapping[str, Any]:
+def _move(outcome: Outcome, after: State, now: int, *, again: bool) -> Mapping[str, Any]:
     claim, ruling = outcome.claim, outcome.ruling
     tried = outcome.counts and not outcome.asked
     return {
@@ -157,7 +159,7 @@ def _move(outcome: Outcome, after: State, now: int) -> Mapping[str, Any]:
         "b_questions": claim.questions + outcome.asked if ruling.uncertain else 0,
         "b_absences": _absences(claim, ruling.event),
         "b_claims": _claims(claim, ruling),
-        "b_next_at": ruling.next_at,
+        "b_next_at": now if again and ruling.code == PENDING else ruling.next_at,
         "b_updated_at": now,
     }
 

@@ -296,6 +296,16 @@ class RouteFile(Frozen):
             raise ValueError(f"two steps are called {', '.join(sorted(twice))}: give one an `id`")
         return self
 
+    @model_validator(mode="after")
+    def what_takes_back_is_written_as_undo(self) -> Self:
+        """Refuse a step named as if it took another one back: only `undo` makes one that does."""
+        delivering = [step for step in named_steps(self.steps) if isinstance(step, Deliver)]
+        reversals = {step.reversal.name for step in delivering if step.reversal}
+        for step in delivering:
+            if step.is_reversal and step.name not in reversals:
+                raise ValueError(f"{step.name}: a name that ends in {UNDO} is that of what `undo` does")
+        return self
+
 
 class Fact(NamedTuple):
     """What the ledger knows of one delivery of a request; `answer` is JSON."""
@@ -416,6 +426,14 @@ class Route:
     def has_happened(self, step: AwaitEvent, document: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
         """Say whether what a step waits for has happened, by what its target answers."""
         return self.evaluate(step.until, document, answer=dict(answer)) is True
+
+    def moment(self, step: AwaitDate, document: Mapping[str, Any], answers: Mapping[str, Any]) -> int:
+        """Say until when a step waits: an instant, or 0 for no time at all; raises MappingError."""
+        said = self.evaluate(step.at, document, answers=dict(answers))
+        try:
+            return read_moment(said) if said is not None else 0
+        except (TypeError, ValueError, OverflowError):
+            raise MappingError(self.name, (step.at,)) from None
 
     def due(self, document: Mapping[str, Any]) -> Instant | None:
         """Say when the law's time for this request is over; raises MappingError."""
@@ -612,11 +630,7 @@ class _Walk:
         return known
 
     def _date(self, step: AwaitDate) -> int:
-        said = self._evaluate(step.at)
-        try:
-            return read_moment(said) if said is not None else 0
-        except (TypeError, ValueError, OverflowError):
-            raise MappingError(self.route.name, (step.at,)) from None
+        return self.route.moment(step, self.document, self.answers)
 
 
 def only_asks(step: Done) -> bool:

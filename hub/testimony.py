@@ -12,11 +12,11 @@ from sqlalchemy import Connection, Row, select, text, update
 from hub.book import Book
 from hub.calendar import instant_of
 from hub.claims import Claim, seen
-from hub.lifecycle import TRANSITIONS, Event, State
+from hub.lifecycle import HELD, TRANSITIONS, Event, State
 from hub.model import Verdict
 from hub.records import fitting
 from hub.settlement import Settled, settle
-from hub.tables import BLANK_EVENT, DELIVERIES, EVENTS, WAITED
+from hub.tables import BLANK_EVENT, DELIVERIES, EVENTS, WAITED, among
 
 MOST: Final = 500
 """Messages shown to a target at once."""
@@ -56,14 +56,16 @@ class Heard:
 
 
 def nudge(book: Book, connection: Connection, nudges: Sequence[Nudge]) -> list[list[int]]:
-    """Make what waits under these references due now; gives the deliveries."""
+    """Make what waits under these references due now, and what is being asked about again at once; gives them."""
     return [_nudge(book, connection, one) for one in nudges]
 
 
 def _nudge(book: Book, connection: Connection, said: Nudge) -> list[int]:
-    waiting = DELIVERIES.c.target == said.target, DELIVERIES.c.reference == said.reference
-    due = update(DELIVERIES).where(text(WAITED), *waiting).values(next_at=book.now())
-    return [row.id for row in connection.execute(due.returning(DELIVERIES.c.id))]
+    mine = DELIVERIES.c.target == said.target, DELIVERIES.c.reference == said.reference
+    due = update(DELIVERIES).where(text(WAITED), *mine).values(next_at=book.now())
+    # Of what is asked just now the answer may be older than the news: see records.nudged.
+    again = update(DELIVERIES).where(text(among(HELD)), *mine).values(next_at=DELIVERIES.c.sent_at + 1)
+    return [row.id for change in (due, again) for row in connection.execute(change.returning(DELIVERIES.c.id))]
 
 
 def hear(book: Book, connection: Connection, words: Sequence[Word]) -> list[Heard]:

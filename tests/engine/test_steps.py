@@ -1,14 +1,16 @@
 """Steps that ask, wait, and take back: each is a delivery, and ends whatever happens."""
 
+import asyncio
 import json
 from datetime import datetime, timedelta
 
 import pytest
 
-from hub.acts import Cancel, Decide, Finalize, Retry
+from hub.acts import Cancel, Correct, Decide, Finalize, Retry
 from hub.calendar import PARIS
 from hub.desk import TargetDesk
 from hub.errors import ConfigurationError, ConflictError
+from hub.events import Staged
 from hub.model import DeliveryKey, Verdict
 from hub.testimony import Nudge
 
@@ -143,7 +145,7 @@ async def test_an_event_is_awaited_and_a_nudge_hastens_the_question(town):
     await town.until(lambda: town.delivery(number, "suivi").code == "pending")
     request = town.request(number)
     assert (request.status, request.stage) == ("waiting", "En attente")
-    desk = TargetDesk(town.hub.ledger, town.hub.targets["cible"], town.hub.wake)
+    desk = desk_of(town)
     assert not await desk.nudge("BO-999999")
     assert await desk.nudge("BO-000000")
     await town.until(lambda: town.delivery(number, "suivi").state == "waiting")
@@ -151,6 +153,31 @@ async def test_an_event_is_awaited_and_a_nudge_hastens_the_question(town):
     assert await desk.nudge("BO-000000")
     assert (await town.settle(number)).status == "done"
     assert town.delivery(number, "suivi").attempts <= 1
+
+
+def desk_of(town):
+    return TargetDesk(town.hub.ledger, town.hub.targets["cible"], town.hub.wake, town.hub.announcer)
+
+
+async def test_a_nudge_that_comes_while_the_question_is_on_its_way_has_it_asked_again(town, monkeypatch):
+    number = await town.submit("suivi")
+    await town.until(lambda: town.delivery(number, "suivi").code == "pending")
+    connector = town.hub.targets["cible"].connector
+    deliver, answered, told = connector.deliver, asyncio.Event(), asyncio.Event()
+
+    async def slowly(message):
+        old_news = await deliver(message)
+        answered.set()
+        await told.wait()
+        return old_news
+
+    monkeypatch.setattr(connector, "deliver", slowly)
+    assert await desk_of(town).nudge("BO-000000")
+    await answered.wait()
+    town.target.state = "paye"
+    assert await desk_of(town).nudge("BO-000000")
+    told.set()
+    assert (await town.settle(number)).status == "done"
 
 
 async def test_a_nudge_for_one_target_moves_no_other(town):
@@ -254,17 +281,43 @@ async def test_a_target_may_say_that_it_has_what_was_in_doubt(town):
     number = await town.submit("once")
     town.target.break_with("cut_before", times=-1)
     await town.settle(number, "parked", "done")
-    desk = TargetDesk(town.hub.ledger, town.hub.targets["cible"], town.hub.wake)
+    desk = desk_of(town)
     assert await desk.conclude(DeliveryKey(f"{number}-1"), Verdict.ACCEPTED)
     assert (await town.settle(number, "done")).status == "done"
     assert not await desk.conclude(DeliveryKey("999999999-1"), Verdict.ACCEPTED)
     assert not await desk.conclude(DeliveryKey("quoi"), Verdict.ACCEPTED)
 
 
+async def test_a_stage_that_a_target_s_word_leads_to_is_announced(town):
+    number = await town.submit("once")
+    town.target.break_with("cut_before", times=-1)
+    await town.settle(number, "parked")
+    told = []
+    town.hub.announcer.listen(told.append)
+    assert await desk_of(town).conclude(DeliveryKey(f"{number}-1"), Verdict.ACCEPTED)
+    assert Staged("once", town.request(number).stage) in told
+
+
+async def test_a_corrected_date_is_the_one_that_is_waited_for(town):
+    number = await town.submit("date", jour=(datetime.now(PARIS) + timedelta(days=1)).isoformat())
+    await town.until(lambda: town.delivery(number, "jour").state == "waiting")
+    with pytest.raises(ConflictError, match="cannot be read"):
+        await town.act(Correct(number, {"objet": "certificat", "jour": "demain"}))
+    await town.act(Correct(number, {"objet": "certificat", "jour": datetime.now(PARIS).isoformat()}))
+    assert (await town.settle(number)).status == "done"
+
+
+async def test_the_laws_clock_follows_a_corrected_day(town):
+    number = await town.submit("horloge_legale", jour="2026-10-24")
+    await town.act(Correct(number, {"objet": "certificat", "jour": "2026-10-25"}))
+    due = datetime.fromtimestamp(town.request(number).due_at / 1000, PARIS)
+    assert due.isoformat() == "2026-11-25T23:59:59+01:00"
+
+
 async def test_a_target_is_shown_what_it_was_sent_and_nothing_else(town):
     numbers = [await _ended(town, "idempotent") for _ in range(2)]
     await _ended(town, "once")
-    desk = TargetDesk(town.hub.ledger, town.hub.targets["cible"], town.hub.wake)
+    desk = desk_of(town)
     now = datetime.now(PARIS)
     shown = await desk.sent("deposer", now - timedelta(hours=1), now + timedelta(hours=1))
     assert [message.key for message in shown] == [f"{number}-1" for number in numbers]
@@ -351,7 +404,7 @@ async def test_a_date_is_not_brought_forward_by_a_retry(town):
 async def test_a_target_is_not_shown_what_it_was_never_sent(make_town):
     async with make_town(serve=False) as town:
         await town.submit("idempotent")
-        desk = TargetDesk(town.hub.ledger, town.hub.targets["cible"], town.hub.wake)
+        desk = desk_of(town)
         now = datetime.now(PARIS)
         assert await desk.sent("deposer", now - timedelta(hours=1), now + timedelta(hours=1)) == []
 

@@ -116,6 +116,7 @@ def test_a_condition_that_fails_names_the_route_and_no_value(route):
     [
         (TEXT.replace("id: famille", "id: refus"), None, "two steps are called refus"),
         (TEXT.replace("id: famille", "id: callback"), None, "callback"),
+        (TEXT.replace("using: sig/plainte}", "using: sig/plainte, id: plainte_undo}"), None, "what `undo` does"),
         (TEXT.replace("await: decision", "await: godot"), 6, "decision"),
         (TEXT.replace("title: Essai\n", ""), None, "title"),
         (TEXT.replace("- {notify: courriel, id: famille", "- {tell: courriel, id: famille"), 18, "begins with deliver"),
