@@ -59,7 +59,9 @@ async def read_schema(hub: Here, caller: Reader, kind: Kind) -> Response:
 
 def _find(hub: Hub, caller: Principal, kind: str) -> Definition:
     definition = hub.catalogue.kinds.get(kind)
-    if definition is None or not _covers(caller, definition):
+    if definition is None:
+        raise Problem(ProblemType.NOT_FOUND, hub.ledger.book.retired.get(kind, ""))
+    if not _covers(caller, definition):
         raise Problem(ProblemType.NOT_FOUND)
     return definition
 

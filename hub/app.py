@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +17,10 @@ import structlog
 from starlette.routing import BaseRoute
 
 from hub.access import Keyring
+from hub.admission import admit
 from hub.attachments import Attachments
 from hub.book import Book, Callback
-from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
+from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition, read_catalogue
 from hub.clock import SteadyClock, database_clock, keep_time, system_clock
 from hub.collector import Collector
 from hub.connector import Configured, Connector
@@ -38,8 +38,10 @@ from hub.owner import FileOwner, Owner, ServerOwner, new_name, without_lock
 from hub.policy import Policy
 from hub.query import Query
 from hub.queue import Herald, Listener
+from hub.reload import Reloader, fingerprint
+from hub.reload_door import doors
 from hub.routing import Done, only_asks
-from hub.settings import HOME, Settings, TargetSettings
+from hub.settings import Settings, TargetSettings
 from hub.stores import open_store
 from hub.target import LiveTarget
 from hub.targets import Declared
@@ -61,7 +63,6 @@ class Hub:
     """A hub at work: what the API, the CLI and the monitors are handed."""
 
     settings: Settings
-    catalogue: Catalogue
     ledger: Ledger
     targets: Mapping[str, LiveTarget]
     engine: Engine
@@ -71,6 +72,8 @@ class Hub:
     keyring: Keyring
     announcer: Announcer
     secret: bytes
+    reloader: Reloader
+    """Takes changed mappings, routes, kinds and queries."""
     owner: str
     """By which name the ledger knows what this process claims."""
     wake: Wake
@@ -81,6 +84,11 @@ class Hub:
     """What monitors add to the API."""
     failed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when this process could not be kept doing its part: it must end."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What this process goes by now; another takes its place when files change."""
+        return self.ledger.book.catalogue
 
     @property
     def is_carrying(self) -> bool:
@@ -98,10 +106,12 @@ async def open_hub(
     With `serve` this process carries deliveries, those of `targets` or all. With `hints` the broker nudges: a
     process that serves hears what is due, one that does not says so.
     """
-    catalogue = Catalogue.read(HOME, *settings.homes)
+    seen = fingerprint(settings.places)
+    catalogue = read_catalogue(settings)
+    admit(catalogue, settings.places)
     configured = {**builtin(catalogue), **settings.targets}
     live = {name: connect(catalogue, name, said) for name, said in configured.items()}
-    catalogue = replace(catalogue, kinds=offered(catalogue, live))
+    catalogue = offer(catalogue, live)
     _check_names(settings, live, targets)
     _check_sites(settings, live)
     announcer = Announcer()
@@ -122,25 +132,30 @@ async def open_hub(
             tell_others=herald.wake if herald else ignore,
         )
         wake: Wake = herald.wake if herald and not serve else engine.wake
-        inbox = Inbox(ledger, catalogue, attachments, announcer, wake=wake, secret=secret)
+        inbox = Inbox(ledger, attachments, announcer, wake=wake, secret=secret)
         keyring = Keyring(lambda prefix: ledger.read(find_key, prefix), secret, ledger.book.now)
+        reloader = Reloader(ledger, settings.places, seen, partial(offer, live=live))
         hub = Hub(
             settings,
-            catalogue,
             ledger,
             live,
             engine,
             attachments,
             inbox,
-            Inquirer(ledger, askable(catalogue, live), live, announcer),
+            Inquirer(ledger, live, announcer),
             keyring,
             announcer,
             secret,
+            reloader,
             owner.name,
             wake,
             carries=serve,
+            routes=[*doors(reloader, keyring)],
         )
         attach_monitors(hub)
+        if settings.reload_every:
+            watching = asyncio.create_task(reloader.run(settings.reload_every.total_seconds()))
+            closing.callback(watching.cancel)
         if serve:
             await _serve(hub, targets, closing, hints=hints)
         yield hub
@@ -149,9 +164,7 @@ async def open_hub(
 async def _serve(hub: Hub, targets: Collection[str] | None, closing: AsyncExitStack, *, hints: bool) -> None:
     """Carry deliveries until the hub closes, hear hints about them if there are any, and fetch what targets hold."""
     served = {name: target for name, target in hub.targets.items() if targets is None or name in targets}
-    collector = Collector(
-        hub.ledger, hub.catalogue, hub.attachments, hub.inbox, hub.announcer, every=hub.settings.fetch_every
-    )
+    collector = Collector(hub.ledger, hub.attachments, hub.inbox, hub.announcer, every=hub.settings.fetch_every)
     for work in (hub.engine.run, partial(collector.run, served)):
         working = asyncio.create_task(supervise(work, hub.failed))
         closing.callback(working.cancel)
@@ -246,10 +259,12 @@ def connect(catalogue: Catalogue, name: str, said: TargetSettings) -> LiveTarget
         known = ", ".join(sorted(catalogue.manifests))
         raise ConfigurationError("hub.yaml", f"targets.{name}: no connector is called {said.connector!r} ({known})")
     manifest = catalogue.manifests[said.connector]
+    package = catalogue.packages[said.connector]
     try:
-        offer = import_module(f"connectors.{said.connector}")
-    except ModuleNotFoundError:
-        raise ConfigurationError("hub.yaml", f"targets.{name}: no package connectors.{said.connector}") from None
+        offer = package.load()
+    except ImportError as error:
+        wanted = f"the package {package.module}, which cannot be imported: {error}"
+        raise ConfigurationError(package.folder, f"targets.{name}: {wanted}") from None
     try:
         connector: Connector = offer.connect(said.settings, catalogue.errors[said.connector])
         policy = merge(manifest.policy, said.policy)
@@ -257,6 +272,11 @@ def connect(catalogue: Catalogue, name: str, said: TargetSettings) -> LiveTarget
         raise ConfigurationError("hub.yaml", f"targets.{name}: {describe(error)}") from None
     operations = connector.operations if isinstance(connector, Configured) else manifest.operations
     return LiveTarget(name, said.connector, connector, policy, operations, manifest.stage)
+
+
+def offer(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> Catalogue:
+    """Keep of a catalogue what this installation's targets allow; raises ConfigurationError."""
+    return replace(catalogue, kinds=offered(catalogue, live), queries=askable(catalogue, live))
 
 
 def offered(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> dict[str, Definition]:

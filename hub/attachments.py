@@ -6,13 +6,15 @@ import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from hub.connector import File, IncomingFile
 from hub.errors import RefusedError
 from hub.files import receive
 from hub.ledger import Ledger
+from hub.statements import Prepared, insertion, listed
 from hub.stores import Store
 from hub.tables import ATTACHMENTS, REQUESTS
 
@@ -100,16 +102,20 @@ class Attachments:
             raise RefusedError("file_missing") from None
 
 
+FIELDS: Final = tuple(Described.__dataclass_fields__)
+HOUSE: Final = Prepared(select(REQUESTS.c.front_end).where(REQUESTS.c.number == bindparam("b_number")))
+NEW: Final = Prepared(insertion(ATTACHMENTS))
+FOUND: Final = Prepared(select(*(ATTACHMENTS.c[name] for name in FIELDS)).where(listed(ATTACHMENTS.c.id)))
+
+
 def _house(connection: Connection, request: int) -> str:
-    return str(connection.scalar(select(REQUESTS.c.front_end).where(REQUESTS.c.number == request)) or "")
+    return next((str(row.front_end) for row in HOUSE.rows(connection, {"b_number": request})), "")
 
 
 def _describe(connection: Connection, described: Sequence[Described]) -> list[None]:
-    rows = [{name: getattr(one, name) for name in Described.__dataclass_fields__} for one in described]
-    connection.execute(ATTACHMENTS.insert(), rows)
+    NEW.run(connection, [{name: getattr(one, name) for name in FIELDS} for one in described])
     return [None] * len(described)
 
 
 def _find(connection: Connection, ids: Collection[str]) -> list[Described]:
-    statement = select(ATTACHMENTS).where(ATTACHMENTS.c.id.in_(ids))
-    return [Described(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001  # its public name
+    return [Described(*row) for row in FOUND.among(connection, ids)]

@@ -40,11 +40,22 @@ class Book:
         sites: Mapping[str, Mapping[str, str]] = NOWHERE,
     ) -> None:
         self.catalogue, self.now = catalogue, clock
+        self.retired: Mapping[str, str] = MappingProxyType({})
+        """Kinds that are offered no more, each with the sentence for whoever still asks for it."""
+        self.edition = 0
+        """How often the catalogue was replaced."""
         self.callbacks = dict(callbacks or {})
         """Front end → the target that calls it back, and the mapping that writes for it."""
         self._sites = sites
         self._operations = dict(operations or {})
         self._definitions = {definition.version: definition for definition in catalogue.kinds.values()}
+
+    def take(self, catalogue: Catalogue, retired: Mapping[str, str]) -> None:
+        """Go by another catalogue from now on; the definitions of requests accepted before stay at hand."""
+        new = {definition.version: definition for definition in catalogue.kinds.values()}
+        self._definitions = new | self._definitions
+        self.retired, self.catalogue = retired, catalogue
+        self.edition += 1
 
     def definition(self, connection: Connection, version: str) -> Definition:
         """Give the definition a request is pinned to; raises ConfigurationError when the ledger lost it."""

@@ -17,12 +17,15 @@ import orjson
 from pydantic import Field
 
 from hub.errors import ConfigurationError
-from hub.manifest import ErrorTable, Manifest
+from hub.formats import validator
+from hub.manifest import ErrorTable, Manifest, read_toml
 from hub.mapping import CompiledMapping
 from hub.model import Frozen
+from hub.packages import Package, find_packages
 from hub.query import Query
 from hub.routing import INTEGRATION_ERROR, Route, RouteFile
 from hub.schema import read_schema
+from hub.settings import Settings
 from hub.yamlfile import read_yaml
 
 REQUEST: Final = "hub.request"
@@ -79,7 +82,7 @@ class Definition:
             version=version_of(source),
             kind=route.name,
             schema=schema,
-            validator=jsonschema_rs.Draft202012Validator(schema, validate_formats=True),
+            validator=validator(schema),
             route=route,
             mappings=mappings,
             messages=read_yaml(f"{place}/texts.yaml", said["texts"], TextsFile).messages,
@@ -101,13 +104,18 @@ class Catalogue:
     queries: Mapping[str, Query] = field(default_factory=dict)
     inbound: Mapping[str, CompiledMapping] = field(default_factory=dict)
     """What a target gives, `hubee.etat_civil` → the mapping that makes a request of it."""
+    packages: Mapping[str, Package] = field(default_factory=dict)
+    """Connector → where it is, and where it is imported from."""
 
     @classmethod
     def read(cls, *homes: Path) -> Catalogue:
-        """Read `connectors/`, `mappings/` and `routes/` under each home, the later ones adding to the first."""
-        manifests, errors = {}, {}
-        for folder in _folders(homes, "connectors/*/connector.toml"):
-            manifests[folder.name], errors[folder.name] = Manifest.read(folder), ErrorTable.read(folder)
+        """Read `connectors/`, `mappings/` and `routes/` under each home, the later ones adding to the first.
+
+        The connectors of installed packages are read too; their mappings and routes are in homes of their own.
+        """
+        packages = find_packages(*homes)
+        manifests = {name: read_manifest(package) for name, package in packages.items()}
+        errors = {name: ErrorTable.read(package.folder) for name, package in packages.items()}
         texts = dict(_mapping_texts(homes))
         stages: dict[str, str] = {}
         kinds, folders = {}, {}
@@ -123,13 +131,28 @@ class Catalogue:
         for folder in _folders(homes, "routes/*/query.yaml"):
             query = Query.read(folder, texts)
             queries[query.name], folders[query.name] = query, folder
-        return cls(manifests, errors, kinds, stages, folders, queries, _inbound(texts))
+        return cls(manifests, errors, kinds, stages, folders, queries, _inbound(texts), packages)
 
     def message(self, definition: Definition, stage: str) -> str:
         """Give the citizen's sentence for a stage; an unknown stage says no more than that something failed."""
         if stage in definition.messages:
             return definition.messages[stage]
         return self.stages.get(stage) or self.stages.get(INTEGRATION_ERROR, INTEGRATION_ERROR)
+
+
+def read_catalogue(settings: Settings) -> Catalogue:
+    """Read everything that an installation knows: the hub's own files, and those of the homes it names."""
+    return Catalogue.read(*settings.places)
+
+
+def read_manifest(package: Package) -> Manifest:
+    """Read a connector's manifest; raises ConfigurationError, also when it bears another name."""
+    file = package.folder / "connector.toml"
+    manifest = read_toml(file, Manifest)
+    if manifest.name != package.name:
+        wanted = f"name: must be that of its folder, or of its entry point, {package.name!r}"
+        raise ConfigurationError(file, wanted)
+    return manifest
 
 
 def version_of(source: str) -> str:

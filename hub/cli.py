@@ -12,11 +12,20 @@ from typing import Annotated, Final
 
 import typer
 
+from hub.cli_check import checks
+from hub.cli_drift import drifts
+from hub.cli_editor import editors
+from hub.cli_exam import exams
+from hub.cli_forms import reloads
 from hub.cli_keys import keys
 from hub.cli_local import INSTALLATION, local
+from hub.cli_new import new
 from hub.cli_operations import operations
+from hub.cli_published import published
+from hub.cli_regression import regressions
 from hub.cli_replay import replays
 from hub.cli_talk import COULD_NOT, first, read_object, talk
+from hub.cli_trial import trials
 from hub.errors import HubError
 from hub.terminal import Json, note, say, say_json, say_table, tell, tell_rows
 
@@ -140,7 +149,7 @@ def cancel(
     tell(talk(context, lambda hub: hub.cancel(number, reason)), "cancelled", as_json=as_json)
 
 
-app.add_typer(operations)
-app.add_typer(local)
-app.add_typer(replays)
+for verbs in (operations, local, checks, trials, regressions, exams, drifts, editors, published, replays, reloads):
+    app.add_typer(verbs)
+app.add_typer(new, name="new", rich_help_panel=INSTALLATION)
 app.add_typer(keys, name="keys", rich_help_panel=INSTALLATION)

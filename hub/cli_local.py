@@ -7,8 +7,8 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -188,12 +188,13 @@ def _welcome(url: str, told: Mapping[str, Any]) -> None:
 
 
 @local.command(rich_help_panel=START)
-def sandboxes(
+def sandboxes(  # noqa: PLR0913  # its options are its parameters
     port: Annotated[
         int, typer.Option(help="Port of the control API, the sandboxes have those after it; 0 for free ones.")
     ] = 0,
     *,
     host: Annotated[str, typer.Option(help="The name or address by which they are reached.")] = "127.0.0.1",
+    config: Config = None,
     linger: Annotated[float | None, typer.Option(hidden=True)] = None,
     tied: Tied = False,
     as_json: Json = False,
@@ -203,18 +204,20 @@ def sandboxes(
     Example: curl -X POST $CONTROL/faults -d '{"connector": "technocarte", "fault": "slow", "times": 5}'
     """
     from hub.processes import log_to_stderr, run
+    from hub.sandboxes import open_sandboxes
 
     log_to_stderr()
-    run(_sandboxes(host, port, linger, tied=tied, as_json=as_json))
+    homes = read_settings(config).homes
+    run(_sandboxes(partial(open_sandboxes, host, port, homes=homes), linger, tied=tied, as_json=as_json))
 
 
-async def _sandboxes(host: str, port: int, linger: float | None, *, tied: bool, as_json: bool) -> None:
+async def _sandboxes(opening: Callable[..., Any], linger: float | None, *, tied: bool, as_json: bool) -> None:
     """Run them until a signal, or until whoever started them is gone, or nobody has spoken to them for `linger` s."""
     from hub.processes import closed_stdin, signalled
-    from hub.sandboxes import Watch, open_sandboxes
+    from hub.sandboxes import Watch
 
     watch = None if linger is None else Watch()
-    async with open_sandboxes(host, port, watch) as opened:
+    async with opening(watch=watch) as opened:
         if as_json:
             say_json(opened)
         else:
@@ -249,24 +252,6 @@ def demo(
     from hub.demo.hour import Plan, run_demo
 
     raise typer.Exit(run_demo(Plan(requests, seed, once, mode)))
-
-
-@local.command(rich_help_panel=INSTALLATION)
-def check(config: Config = None, *, as_json: Json = False) -> None:
-    """Find everything that is wrong in connectors/, mappings/ and routes/; exit code 1 when something is.
-
-    Example: hub check --json
-    """
-    from hub.check import check as find
-    from hub.settings import HOME
-
-    findings = find(HOME, *read_settings(config).homes)
-    if as_json:
-        say_json([asdict(finding) for finding in findings])
-    for finding in findings if not as_json else ():
-        say(f"{finding.file}:{finding.line or 1}: {finding.message}")
-    note(f"{len(findings)} found" if findings else "nothing to find fault with")
-    raise typer.Exit(bool(findings))
 
 
 @local.command(rich_help_panel=INSTALLATION)

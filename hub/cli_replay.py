@@ -62,6 +62,8 @@ def _show(account: Any) -> None:
     for name, ones in (("lost", account.lost_ones), ("doubled", account.doubled_ones)):
         for one in ones:
             say(f"{name}: {one}")
+    for name, weight in account.memory.items():
+        say(f"memory of the {name}: {weight['first']} MB at the first tenth, {weight['last']} at the last")
     said = account.as_json()
     names = ("accepted", "delivered", "refused", "finalized", "cancelled", "lost", "doubled", "imbalance", "seconds")
     say("replay: " + " ".join(f"{name}={said[name]}" for name in names))

@@ -1,48 +1,72 @@
-"""A thin client of the hub's HTTP API: what the command line and the demonstration speak through.
+"""A client of the hub's HTTP API, thin for the command line, typed for front ends.
 
-Answers are given as the API's own JSON; a refusal is raised as what the API said of it.
+`HubClient` gives answers as the API's own JSON, and asks once. `Portal` gives models, and asks again what may be asked
+again. A refusal is raised as what the API said of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlencode, urljoin
 
 import aiohttp
 import orjson
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from hub.client_events import ForgedError, StageReached, read_event
+from hub.client_models import (
+    AttachmentNote,
+    BatchOutcome,
+    Detail,
+    KindDetail,
+    KindSummary,
+    QueryAnswer,
+    QueryDetail,
+    QuerySummary,
+    Receipt,
+    Said,
+    Submission,
+    Summary,
+)
+from hub.client_refusals import (
+    BusyError,
+    ConflictError,
+    DeniedError,
+    InvalidError,
+    MissingError,
+    RefusalError,
+    UnreachableError,
+    refusal_of,
+)
+
+__all__ = [
+    "BusyError",
+    "ConflictError",
+    "DeniedError",
+    "ForgedError",
+    "HubClient",
+    "InvalidError",
+    "MissingError",
+    "Portal",
+    "RefusalError",
+    "StageReached",
+    "UnreachableError",
+    "read_event",
+    "talk",
+]
 
 WITHIN: Final = aiohttp.ClientTimeout(total=60)
+PATIENCE: Final = timedelta(seconds=30)
+"""How long a portal asks again, by default; a submission that failed is to be sent again later, under its key."""
+
+Value = TypeVar("Value")
+Model = TypeVar("Model", bound=Said)
+
 LIST_MEMBERS: Final = ("requests", "deliveries", "causes", "targets")
-
-
-@dataclass(frozen=True)
-class RefusalError(Exception):
-    """The hub said no: its problem (RFC 9457), as it came."""
-
-    status: int
-    problem: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        """Say the title, the detail, and each field to correct, a line each."""
-        fields = [
-            f"  {error.get('pointer', '')}  {error.get('message', '')}" for error in self.problem.get("errors", ())
-        ]
-        title = f"{self.problem.get('title', 'refused')} ({self.status})"
-        return "\n".join([title, *([self.problem["detail"]] if self.problem.get("detail") else []), *fields])
-
-
-@dataclass(frozen=True)
-class UnreachableError(Exception):
-    """No hub answers there."""
-
-    url: str
-
-    def __str__(self) -> str:
-        """Say what to try."""
-        return f"no hub answers at {self.url}: start one with `hub up --sandboxes`, or set HUB_URL"
 
 
 class HubClient:
@@ -61,6 +85,10 @@ class HubClient:
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         """Close the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
         await self._session.close()
 
     async def submit(self, submission: Mapping[str, Any], key: str) -> Any:
@@ -69,10 +97,24 @@ class HubClient:
 
     async def attach(self, name: str, media_type: str, content: bytes) -> str:
         """Upload a file; gives the id under which a request may join it."""
-        form = aiohttp.FormData()
-        form.add_field("file", content, filename=name, content_type=media_type)
-        answer = await self._send("POST", "/v1/attachments", data=form)
-        return str(answer["id"])
+        return str((await self.upload(name, content, media_type))["id"])
+
+    async def upload(self, name: str, content: bytes, media_type: str = "application/octet-stream") -> Any:
+        """Upload a file; gives what the hub keeps of it."""
+        path = query("/v1/attachments", {"name": name})
+        return await self._send("POST", path, data=content, headers={"Content-Type": media_type})
+
+    async def submit_batch(self, batch: Mapping[str, Any], key: str) -> Any:
+        """Submit several requests under one key."""
+        return await self._call("POST", "/v1/requests/batch", batch, **{"Idempotency-Key": key})
+
+    async def read(self, path: str) -> Any:
+        """Read what is at a path."""
+        return await self._call("GET", path)
+
+    async def ask(self, name: str, question: Mapping[str, Any]) -> Any:
+        """Ask a live question."""
+        return await self._call("POST", f"/v1/queries/{name}", question)
 
     async def request(self, number: str) -> Any:
         """Read a request: stage, status, timeline."""
@@ -156,11 +198,121 @@ class HubClient:
         try:
             async with self._session.request(method, urljoin(self._url, path), **rest) as answer:
                 content = await answer.read()
-        except aiohttp.ClientConnectionError:
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
             raise UnreachableError(self._url) from None
         if answer.status >= 400:
-            raise RefusalError(answer.status, problem_of(content))
+            raise refusal_of(answer.status, content, answer.headers.get("Retry-After", ""))
         return content
+
+
+class Portal:
+    """A front end's typed client: an async context manager that keeps its connections.
+
+    What changes nothing, or bears an idempotency key, is asked again for `patience` when the hub is busy or away,
+    under the same key. Raises RefusalError, by what may be done next, and UnreachableError.
+    """
+
+    def __init__(self, url: str, key: str, *, patience: timedelta = PATIENCE) -> None:
+        self._hub = HubClient(url, key)
+        self._retrying = AsyncRetrying(
+            retry=retry_if_exception_type((BusyError, UnreachableError)),
+            wait=_wait,
+            stop=stop_after_delay(patience),
+            reraise=True,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        await self._hub.__aenter__()
+        return self
+
+    async def __aexit__(self, *left: object) -> None:
+        """Close the connections."""
+        await self._hub.close()
+
+    async def submit(self, submission: Submission, key: str) -> Receipt:
+        """Submit a request under a key that was stored with it before: once this is back, it is on disk."""
+        return Receipt.model_validate(await self._again(self._hub.submit, written(submission), key))
+
+    async def submit_many(self, submissions: Sequence[Submission], key: str) -> BatchOutcome:
+        """Submit up to 500 requests, each accepted or refused for itself."""
+        batch = {"requests": [written(one) for one in submissions]}
+        return BatchOutcome.model_validate(await self._again(self._hub.submit_batch, batch, key))
+
+    async def attach(self, name: str, content: bytes) -> AttachmentNote:
+        """Upload a jpg, png or pdf; its id goes into `attachments` of one submission. It is not tried again."""
+        return AttachmentNote.model_validate(await self._hub.upload(name, content))
+
+    async def request(self, number: str) -> Detail:
+        """Read a request with its timeline."""
+        return Detail.model_validate(await self._again(self._hub.request, number))
+
+    async def requests(self, **search: Any) -> AsyncIterator[Summary]:
+        """Find requests, the newest first, page after page."""
+        async for one in self._hub.requests(**search):
+            yield Summary.model_validate(one)
+
+    async def decide(self, number: str, *, accept: bool, reason: str = "") -> Detail:
+        """Say what an agent decided of a request that awaits it. It is not tried again."""
+        return Detail.model_validate(await self._hub.decide(number, accept=accept, reason=reason))
+
+    async def cancel(self, number: str, reason: str) -> Detail:
+        """Withdraw a request, or have it taken back. It is not tried again."""
+        return Detail.model_validate(await self._hub.cancel(number, reason))
+
+    async def kinds(self) -> list[KindSummary]:
+        """List the kinds of request that the key covers."""
+        return await self._list("/v1/kinds", KindSummary)
+
+    async def kind(self, name: str) -> KindDetail:
+        """Read a kind: its route, its stages, the schema of its data."""
+        return KindDetail.model_validate(await self._again(self._hub.read, f"/v1/kinds/{name}"))
+
+    async def queries(self) -> list[QuerySummary]:
+        """List the questions that the key covers."""
+        return await self._list("/v1/queries", QuerySummary)
+
+    async def query(self, name: str) -> QueryDetail:
+        """Read a question: the schemas of what it takes and of what it answers."""
+        return QueryDetail.model_validate(await self._again(self._hub.read, f"/v1/queries/{name}"))
+
+    async def ask(self, name: str, data: Mapping[str, Any], site: str = "ville") -> QueryAnswer:
+        """Ask while a citizen waits. It is not tried again: go on without the answer."""
+        return QueryAnswer.model_validate(await self._hub.ask(name, {"data": data, "site": site}))
+
+    async def _list(self, path: str, model: type[Model]) -> list[Model]:
+        listed: list[Any] = await self._again(self._hub.read, path)
+        return [model.model_validate(one) for one in listed]
+
+    async def _again(self, call: Callable[..., Awaitable[Any]], *said: Any) -> Any:
+        """Ask, and ask the same again as long as the hub is busy or away."""
+        return await self._retrying.copy()(call, *said)
+
+
+def talk(
+    url: str, key: str, say_what: Callable[[Portal], Awaitable[Value]], *, patience: timedelta = PATIENCE
+) -> Value:
+    """Talk to a hub from a program without an event loop: `talk(url, key, lambda hub: hub.request("100000042"))`."""
+
+    async def conversation() -> Value:
+        async with Portal(url, key, patience=patience) as portal:
+            return await say_what(portal)
+
+    return asyncio.run(conversation())
+
+
+_back_off = wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.3)
+
+
+def _wait(state: RetryCallState) -> float:
+    """Wait longer each time, and at least as long as the hub asks."""
+    error = state.outcome.exception() if state.outcome else None
+    return max(_back_off(state), error.retry_after if isinstance(error, BusyError) else 0.0)
+
+
+def written(submission: Submission) -> dict[str, Any]:
+    """Write a submission down, without what it does not say."""
+    return submission.model_dump(mode="json", exclude_unset=True)
 
 
 def items(answer: Any) -> list[Any]:
@@ -184,12 +336,3 @@ def query(path: str, search: Mapping[str, Any]) -> str:
 def digits(number: str) -> str:
     """Read a request's number as people write it, with or without its spaces."""
     return "".join(number.split())
-
-
-def problem_of(content: bytes) -> Mapping[str, Any]:
-    """Read a problem; what is no JSON object is a refusal without words."""
-    try:
-        said = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return {}
-    return said if isinstance(said, dict) else {}

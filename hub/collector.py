@@ -19,7 +19,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub.access import Principal, Role
 from hub.attachments import Attachments
-from hub.catalogue import Catalogue
 from hub.connector import Deadline, Incoming, IncomingFile, Source
 from hub.database import will_pass
 from hub.errors import DeliveryError, MappingError
@@ -46,17 +45,16 @@ log = structlog.get_logger()
 class Collector:
     """Fetches from every target that is a source, each at its own pace, until cancelled."""
 
-    def __init__(  # noqa: PLR0913  # the composition root hands it everything it works with
+    def __init__(
         self,
         ledger: Ledger,
-        catalogue: Catalogue,
         attachments: Attachments,
         inbox: Inbox,
         announce: Announcer,
         *,
         every: timedelta,
     ) -> None:
-        self._ledger, self._catalogue, self._attachments = ledger, catalogue, attachments
+        self._ledger, self._attachments = ledger, attachments
         self._inbox, self._announce, self._every = inbox, announce, every
 
     async def run(self, live: Mapping[str, LiveTarget]) -> None:
@@ -127,7 +125,7 @@ class Collector:
 
     async def _take_in(self, target: LiveTarget, incoming: Incoming) -> bool:
         """Submit what a mapping makes of a thing, unless it was before; raises MappingError, Problem, StoreError."""
-        mapping = self._catalogue.inbound.get(f"{target.connector_name}.{incoming.sort}")
+        mapping = self._ledger.book.catalogue.inbound.get(f"{target.connector_name}.{incoming.sort}")
         if mapping is None:
             raise MappingError(incoming.sort, ("from",))
         if await self._ledger.read(known, target.name, incoming.key):

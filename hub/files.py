@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import quote
 
 from hub.problems import Problem, ProblemType
-from hub.stores import Store, on_disk
+from hub.stores import PIECE, Store, on_disk
 
 LARGEST_FILE: Final = 10 * 1024 * 1024
 MOST_PIXELS: Final = 100_000_000
@@ -62,12 +62,11 @@ async def receive(stream: AsyncIterator[bytes], declared_name: str, store: Store
         raise _not_admitted()
     arrival = store.arrivals / secrets.token_hex(16)
     try:
-        size, sha256 = await _write(stream, arrival)
-        if await on_disk(recognize, arrival) != announced:
-            raise _not_admitted()
+        size, sha256 = await _write(stream, arrival, announced)
         await store.put(arrival, sha256)
-    finally:
+    except BaseException:
         await on_disk(arrival.unlink, missing_ok=True)
+        raise
     return Stored(name, announced, size, sha256)
 
 
@@ -102,20 +101,35 @@ def content_disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"
 
 
-async def _write(stream: AsyncIterator[bytes], arrival: Path) -> tuple[int, str]:
-    """Write a stream aside; give its size and its SHA-256."""
-    size, digest = 0, hashlib.sha256()
-    file = await on_disk(arrival.open, "xb")
-    try:
-        async for piece in stream:
-            size += len(piece)
-            if size > LARGEST_FILE:
-                raise Problem(ProblemType.TOO_LARGE, "Un fichier pèse au plus 10 Mo.")
-            digest.update(piece)
-            await on_disk(file.write, piece)
-    finally:
-        await on_disk(file.close)
+async def _write(stream: AsyncIterator[bytes], arrival: Path, announced: str) -> tuple[int, str]:
+    """Write aside what is of the announced type; give its size and its SHA-256. Most files take one visit to the disk.
+
+    Raises Problem 413, 415 or 422.
+    """
+    size, digest, waiting = 0, hashlib.sha256(), bytearray()
+    async for piece in stream:
+        size += len(piece)
+        if size > LARGEST_FILE:
+            raise Problem(ProblemType.TOO_LARGE, "Un fichier pèse au plus 10 Mo.")
+        digest.update(piece)
+        waiting += piece
+        if len(waiting) >= PIECE:
+            await on_disk(_append, arrival, bytes(waiting))
+            waiting.clear()
+    await on_disk(_finish, arrival, bytes(waiting), announced)
     return size, digest.hexdigest()
+
+
+def _append(arrival: Path, content: bytes) -> None:
+    with arrival.open("ab") as file:
+        file.write(content)
+
+
+def _finish(arrival: Path, content: bytes, announced: str) -> None:
+    """Write the last of a file, and look at it; raises Problem 415 or 422."""
+    _append(arrival, content)
+    if recognize(arrival) != announced:
+        raise _not_admitted()
 
 
 def _check_pdf(content: mmap.mmap) -> None:

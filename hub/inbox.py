@@ -13,7 +13,8 @@ import orjson
 from hub.access import Principal, Scope, allow, blind, require
 from hub.attachments import Attachments
 from hub.calendar import PARIS
-from hub.catalogue import Catalogue, Definition
+from hub.catalogue import Definition
+from hub.enclosures import NAMES_FILES, check_files
 from hub.errors import MappingError
 from hub.events import Accepted, Announcer
 from hub.gate import validate_data, validate_envelope
@@ -34,17 +35,16 @@ Wake = Callable[[Mapping[str, Collection[int]]], None]
 class Inbox:
     """Takes submissions in: valid, numbered, routed, and durable before anybody is told so."""
 
-    def __init__(  # noqa: PLR0913  # the composition root hands it everything it works with
+    def __init__(
         self,
         ledger: Ledger,
-        catalogue: Catalogue,
         attachments: Attachments,
         announce: Announcer,
         *,
         wake: Wake,
         secret: bytes,
     ) -> None:
-        self._ledger, self._catalogue, self._attachments = ledger, catalogue, attachments
+        self._ledger, self._attachments = ledger, attachments
         self._announce, self._wake, self._secret = announce, wake, secret
 
     async def submit(self, principal: Principal, key: str, raw: Any) -> Acceptance:
@@ -58,6 +58,8 @@ class Inbox:
         definition = self.definition(submission.kind)
         allow(principal, submission.kind, submission.site)
         validate_data(definition.validator, definition.schema, raw["data"])
+        if NAMES_FILES in definition.source:
+            check_files(definition.schema, raw["data"], submission.attachments)
         if submission.attachments:
             said_before = await self._ledger.read(replayed, principal.front_end, key, fingerprint(raw))
             if said_before is not None:
@@ -72,10 +74,13 @@ class Inbox:
         return acceptance
 
     def definition(self, kind: str) -> Definition:
-        """Give the current definition of a kind; raises Problem 422 that names the field."""
+        """Give the current definition of a kind; raises Problem 422 that names the field, 404 when it was retired."""
+        book = self._ledger.book
         try:
-            return self._catalogue.kinds[kind]
+            return book.catalogue.kinds[kind]
         except KeyError:
+            if kind in book.retired:
+                raise Problem(ProblemType.NOT_FOUND, book.retired[kind]) from None
             unknown = FieldError("/kind", "Type de démarche", "ce type de démarche n'existe pas")
             raise Problem(ProblemType.INVALID, errors=[unknown]) from None
 

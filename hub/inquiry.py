@@ -127,14 +127,17 @@ class Inquirer:
     def __init__(
         self,
         ledger: Ledger,
-        queries: Mapping[str, Query],
         live: Mapping[str, LiveTarget],
         announce: Announcer,
     ) -> None:
-        self.queries = queries
         self._ledger, self._announce = ledger, announce
         self._watches = {name: Watch(target) for name, target in live.items()}
         self._memory = Memory()
+
+    @property
+    def queries(self) -> Mapping[str, Query]:
+        """What may be asked now."""
+        return self._ledger.book.catalogue.queries
 
     def find(self, principal: Principal, name: str) -> Query:
         """Give a query that the caller's key covers; raises Problem 404."""
@@ -162,7 +165,8 @@ class Inquirer:
             log.error("a question cannot be written", query=query.name)  # noqa: TRY400  # its text may hold data
             return Answer(Standing.UNKNOWN, code="mapping")
         asked = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-        name = hashlib.sha256(b"\0".join((query.name.encode(), watch.target.name.encode(), asked))).hexdigest()
+        said = (str(self._ledger.book.edition), query.name, watch.target.name)
+        name = hashlib.sha256(b"\0".join((*map(str.encode, said), asked))).hexdigest()
         if query.said.cache and (remembered := self._memory.recall(name, query.said.cache)):
             return remembered
         answer = await self._ask(query, document, watch, body)

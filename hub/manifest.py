@@ -39,7 +39,9 @@ class Operation(Frozen):
     """One thing a connector can do; one whose effect is `safe` may be asked while somebody waits.
 
     `contract`, `answer`: files of the connector's folder, what it takes and the JSON Schema of its receipt's details.
-    `cache`: how long the answer of a safe operation may be given again.
+    A contract that describes more than one thing goes with the name of what a mapping writes: `population.xsd#Recours`.
+    `cache`: how long the answer of a safe operation may be given again. `allow_once`: why it is not looked up although
+    its contract offers that.
     """
 
     title: str
@@ -49,6 +51,17 @@ class Operation(Frozen):
     answer: str = ""
     cache: Duration | None = None
     deadline: Duration | None = None
+    allow_once: str = ""
+
+    @property
+    def contract_file(self) -> str:
+        """The contract's file."""
+        return self.contract.partition("#")[0]
+
+    @property
+    def contract_part(self) -> str:
+        """What a mapping writes of it; "" when it is the whole."""
+        return self.contract.partition("#")[2]
 
 
 class Certainty(StrEnum):
@@ -58,6 +71,33 @@ class Certainty(StrEnum):
     OBSERVED = "observed"
     THIRD_PARTY = "third-party"
     HYPOTHETICAL = "hypothetical"
+
+
+class LiveKind(StrEnum):
+    """What a target shows its contract in."""
+
+    WSDL = "wsdl"
+    XSD = "xsd"
+    OPENAPI = "openapi"
+    CAPABILITIES = "capabilities"
+    JSON_SCHEMA = "jsonschema"
+    CERTIFICATE = "certificate"
+
+
+class Live(Frozen):
+    """Where a target shows a contract of its own, to be compared with the copy in the connector's folder.
+
+    `path`: below the target's URL, or added to its query; `{name}` stands for a setting, whose value is in `defaults`
+    where the target's settings do not say. `contract`: the copy, a file of the folder; or else what was seen first.
+    `when`: the settings of the targets that show it. `operations`: ours → the element that the connector writes for it.
+    """
+
+    kind: LiveKind
+    path: str = ""
+    contract: str = ""
+    when: Mapping[str, str] = Field(default_factory=dict)
+    defaults: Mapping[str, str] = Field(default_factory=dict)
+    operations: Mapping[str, str] = Field(default_factory=dict)
 
 
 class Manifest(Frozen):
@@ -78,6 +118,7 @@ class Manifest(Frozen):
     """Whether it needs no settings: its target is there in every installation, under its own name."""
     policy: Policy = Policy()
     operations: Mapping[str, Operation] = Field(default_factory=dict)
+    live: tuple[Live, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

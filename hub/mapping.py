@@ -83,6 +83,57 @@ class Expression:
         """Tell which fields of the document the expression reads."""
         return self._compiled.reads()
 
+    def text(self, document: str, bindings: Mapping[str, Any], now: int, seed: int) -> str | None:
+        """Evaluate JSON text to JSON text, None when nothing is there: the same for the same `now` and `seed`, always.
+
+        Raises what `value` raises.
+        """
+        return self._compiled.evaluate_json(document, dict(bindings), now=now, seed=seed, **LIMITS)
+
+    def sources(self) -> list[str]:
+        """List the paths read, `data.avis.date` of the document and `$item.nom` of the bindings; functions are none."""
+        read = self._compiled.reads()
+        given = {f"${name}": of for name, of in read["bindings"].items() if name not in CLOSED_LIST}
+        return [*_paths(read.get("input", {})), *_paths(given)]
+
+    def trace(self, document: Any, bindings: Mapping[str, Any]) -> Trace:
+        """Evaluate, and say which way was taken; an error is part of what is said."""
+        said = self._compiled.evaluate_with_audit(document, dict(bindings), level="full", **LIMITS)
+        root = said["audit"]["root"]
+        choices = tuple(dict.fromkeys(_choices(root)))
+        if said["error"] is not None:
+            return Trace(failed=True, choices=choices)
+        return Trace(said["result"], written=root.get("outcome") != "undefined", choices=choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What an expression came to, and how: `choices` in the mapping's own words, without any value."""
+
+    value: Any = None
+    written: bool = False
+    failed: bool = False
+    choices: tuple[str, ...] = ()
+
+
+def _paths(read: Any, above: str = "") -> Iterator[str]:
+    """Write out what is read as paths, one for each value that is read whole."""
+    if read is True or not read:
+        yield from [above] if above else []
+        return
+    for name, of in read.items():
+        yield from _paths(of, f"{above}.{name}" if above else name)
+
+
+def _choices(node: Mapping[str, Any]) -> Iterator[str]:
+    """Find the conditions of an audit and how each turned out, and the filters and what they let through."""
+    if "branch" in node:
+        yield f"{node['source']} → {node['branch']}"
+    for one in node.get("filters", ()):
+        yield f"[{one['source']}] {one['passed']} of {one['tested']}"
+    for child in node.get("children", ()):
+        yield from _choices(child)
+
 
 FAILURES: Final = (jlens.JlensError, ValueError, KeyError, TypeError, ArithmeticError)
 
@@ -129,6 +180,29 @@ class CompiledMapping:
     def apply(self, given: Mapping[str, Any], bindings: Mapping[str, Any] | None = None) -> Any:
         """Write the message as values, for examples and trials."""
         return orjson.loads(self.write(given, bindings))
+
+    def rewrite(self, body: str, bindings: Mapping[str, Any], now: int, seed: int) -> str | tuple[str, ...]:
+        """Write the message for a stored body (JSON text), as JSON text; or name the fields that fail.
+
+        What a clock or chance gives is what `now` and `seed` say, so that two mappings can be compared.
+        """
+        try:
+            return self.whole.text(body, bindings, now, seed) or "null"
+        except FAILURES:
+            return self._failing(orjson.loads(body), bindings)
+
+    def traces(
+        self, document: Mapping[str, Any], bindings: Mapping[str, Any]
+    ) -> Iterator[tuple[str, Expression, Trace]]:
+        """Say of each element of the message, by its path, what is written there and how it came to be."""
+        for element, part in self.parts.items():
+            yield element, part, part.trace(document, bindings)
+
+    def part_of(self, path: str) -> str:
+        """Give the expression that writes the element at `path`, or the one above it that does."""
+        bare = path.replace("[]", "")
+        found = [name for name in self.parts if bare == name or bare.startswith(f"{name}.")]
+        return self.parts[max(found, key=len)].source if found else self.whole.source
 
     def attachments(self, document: Mapping[str, Any], bindings: Mapping[str, Any] | None = None) -> list[str]:
         """List the ids of the files that go with the message: all of the request's unless `files` chooses.

@@ -11,6 +11,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from hub.errors import ConfigurationError, MappingError
+from hub.formats import validator
 from hub.mapping import FAILURES, CompiledMapping, Expression
 from hub.model import Code, Duration, Frozen
 from hub.routing import StepName
@@ -66,7 +67,7 @@ class Query:
             CompiledMapping.read(f"mappings/{said.using}.yaml", texts[said.using]),
             schema,
             answer_schema,
-            jsonschema_rs.Draft202012Validator(schema, validate_formats=True),
+            validator(schema),
             _expression(file, said.answer) if said.answer else None,
         )
 

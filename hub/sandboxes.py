@@ -14,15 +14,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Protocol, runtime_checkable
 from urllib.request import urlopen
 
 import orjson
 from aiohttp import web
 
 from hub.connector import LOOPBACK, Sandbox
+from hub.packages import find_packages
 from hub.settings import HOME, FrontEnd, Settings, TargetSettings
 
 MAIL: Final = "courriel"
@@ -44,7 +44,7 @@ BRISK: Final[Mapping[str, Any]] = {
     "base": "200ms",
     "cap": "2s",
     "breaker_cooldown": "2s",
-    "concurrency": 16,
+    "concurrency": 64,
 }
 """A policy for targets that answer in milliseconds: what takes real targets hours is seen in seconds."""
 
@@ -67,20 +67,17 @@ class Watch:
                 return
 
 
-class Keys(dict[str, Any]):
-    """Keeps what came, and forgets what it said."""
+@runtime_checkable
+class Forgetful(Protocol):
+    """A sandbox that need not keep what it was told."""
 
-    def __setitem__(self, key: str, value: object) -> None:
-        """Keep a key."""
-        super().__setitem__(key, None)
+    def forget(self) -> None:
+        """Keep from now on whose messages were taken, and of what they said the latest alone."""
+        ...
 
-
-class Envelopes(list[Any]):
-    """A mailbox that keeps of each message whose it is."""
-
-    def append(self, received: Any) -> None:
-        """Keep a message's identifier."""
-        super().append(replace(received, message={"Message-ID": str(received.message["Message-ID"])}))
+    def times_taken(self, key: str) -> int:
+        """Say how often one of our keys was taken."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -91,11 +88,13 @@ class Sandboxes:
     watch: Watch = field(default_factory=Watch)
 
     @classmethod
-    def find(cls, host: str = LOOPBACK, port: int = 0) -> Sandboxes:
-        """Make the sandbox of every connector that has one, at `host`, on `port` and those after it unless it is 0."""
-        names = sorted(file.parent.name for file in HOME.glob("connectors/*/connector.toml"))
-        modules = (f"connectors.{name}.sandbox" for name in names)
-        found = {module.split(".")[1]: import_module(module).Sandbox() for module in modules if find_spec(module)}
+    def find(cls, host: str = LOOPBACK, port: int = 0, homes: tuple[Path, ...] = ()) -> Sandboxes:
+        """Make the sandbox of every connector that has one, at `host`, on `port` and those after it unless it is 0.
+
+        Those of installed packages are among them, and those of `homes` beside the hub's own.
+        """
+        packages = sorted(find_packages(HOME, *homes).items())
+        found = {name: package.load("sandbox").Sandbox() for name, package in packages if package.has_sandbox}
         for place, sandbox in enumerate(found.values()):
             sandbox.host, sandbox.port = host, port + place if port else 0
         return cls(found)
@@ -111,10 +110,10 @@ class Sandboxes:
             await sandbox.stop()
 
     def forget(self) -> None:
-        """Have those that keep what they were told keep its keys alone: a year is more than a memory holds."""
-        for name, member, kept in (("gru", "received", Keys), (MAIL, "mailbox", Envelopes)):
-            if name in self.running:
-                setattr(self.running[name], member, kept())
+        """Have those that can keep no more than what was taken: a year is more than a memory holds."""
+        for sandbox in self.running.values():
+            if isinstance(sandbox, Forgetful):
+                sandbox.forget()
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Say how a connector reaches each."""
@@ -179,7 +178,10 @@ class Sandboxes:
         return web.Response(status=204)
 
     async def _taken(self, request: web.Request) -> web.Response:
-        taken, wanted = self._named(request.match_info["connector"]).taken(), request.query.getall("key", [])
+        sandbox, wanted = self._named(request.match_info["connector"]), request.query.getall("key", [])
+        if wanted and isinstance(sandbox, Forgetful):
+            return reply({key: times for key in wanted if (times := sandbox.times_taken(key))})
+        taken = sandbox.taken()
         return reply({key: taken[key] for key in wanted if key in taken} if wanted else taken)
 
     async def _mailbox(self, _: web.Request) -> web.Response:
@@ -194,14 +196,14 @@ class Sandboxes:
 
 @asynccontextmanager
 async def open_sandboxes(
-    host: str = LOOPBACK, port: int = 0, watch: Watch | None = None
+    host: str = LOOPBACK, port: int = 0, watch: Watch | None = None, homes: tuple[Path, ...] = ()
 ) -> AsyncIterator[dict[str, Any]]:
     """Run the sandboxes and their API for the length of a block; gives `{control, settings}`.
 
     The API has `port`, the sandboxes those after it; 0 stands for free ones. With a `watch` they are there for very
     many requests, of which they keep the keys alone.
     """
-    sandboxes = Sandboxes.find(host, port + 1 if port else 0)
+    sandboxes = Sandboxes.find(host, port + 1 if port else 0, homes)
     if watch:
         sandboxes = replace(sandboxes, watch=watch)
         sandboxes.forget()

@@ -16,6 +16,7 @@ import uvicorn
 
 from hub.api import build_api
 from hub.app import open_hub
+from hub.drift.watch import watching
 from hub.health import build_health
 from hub.settings import Settings
 
@@ -56,7 +57,7 @@ async def serve(
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     hub_of = partial(open_hub, settings, serve=part.carries, hints=not part.is_alone, targets=part.targets)
     with socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG) as listener:
-        async with hub_of() as hub:
+        async with hub_of() as hub, watching(hub):
             config = uvicorn.Config(
                 build_api(hub) if part.takes else build_health(hub),
                 http="httptools",

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Http
 
 from hub.errors import ConfigurationError
 from hub.model import Duration, Frozen
+from hub.packages import installed_homes
 from hub.yamlfile import read_yaml
 
 HOME: Final = Path(__file__).resolve().parent.parent
@@ -77,11 +78,17 @@ Files = Annotated[
 
 
 class TargetSettings(Frozen):
-    """One target: which connector speaks to it, how it is reached, and what differs from the connector's policy."""
+    """One target: which connector speaks to it, how it is reached, and what differs from the connector's policy.
+
+    `contract_url`: where it shows its contract, if not where its connector says; `contract_hosts`: other hosts that
+    may be asked for what that contract names, `https://schemas.ville.example`.
+    """
 
     connector: str
     settings: Mapping[str, Any] = Field(default_factory=dict)
     policy: Mapping[str, Any] = Field(default_factory=dict)
+    contract_url: HttpUrl | None = None
+    contract_hosts: tuple[HttpUrl, ...] = ()
 
 
 class FrontEnd(Frozen):
@@ -98,12 +105,16 @@ class Settings(Frozen):
     files: Files = Path("var/files")
     secret_file: Path = Path("var/secret")
     homes: tuple[Path, ...] = ()
+    forms: Path = Path("var/forms")
+    reload_every: Duration = Field(default=timedelta(seconds=2), ge=timedelta(0))
     targets: Mapping[str, TargetSettings] = Field(default_factory=dict)
     front_ends: Mapping[str, FrontEnd] = Field(default_factory=dict)
     sites: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     fetch_every: Duration = timedelta(minutes=1)
+    drift_every: Duration = Field(default=timedelta(days=1), ge=timedelta(0))
+    contracts: Path = Path("var/contracts")
     sweep_every: Duration = timedelta(seconds=1)
     grace: Duration = timedelta(seconds=30)
 
@@ -112,15 +123,23 @@ class Settings(Frozen):
         """Read a settings file, or the defaults beside the current folder; the environment has the last word."""
         folder = file.parent if file else Path.cwd()
         said = read_yaml(file, file.read_text("utf-8"), cls) if file else cls()
+        forms = folder / said.forms
         return said.model_copy(
             update={
                 "database": from_environment("HUB_DATABASE_URL") or _placed(said.database, folder),
                 "broker": from_environment("HUB_BROKER_URL") or said.broker,
                 "files": _files(said.files, folder),
                 "secret_file": folder / said.secret_file,
-                "homes": tuple(folder / home for home in said.homes),
+                "contracts": folder / said.contracts,
+                "forms": forms,
+                "homes": tuple(dict.fromkeys([*installed_homes(), *(folder / home for home in said.homes), forms])),
             }
         )
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Every home of this installation, the hub's own first."""
+        return (HOME, *self.homes)
 
     def secret(self, *, is_new: bool = True) -> bytes:
         """Read the installation's secret; the first start makes it, for its owner's eyes only.

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
+from io import BufferedReader
 from pathlib import Path
 from typing import Final, ParamSpec, Protocol, TypeVar
 
@@ -111,10 +112,11 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._named: set[Path] = set()
         self.arrivals = prepare_arrivals(root / "arrivals")
 
     async def put(self, arrival: Path, sha256: str) -> None:
-        """Sync the file, rename it into place, sync the folders that name it."""
+        """Sync the file, rename it into place, sync the folders that name it, unless they are known to be on disk."""
         await on_disk(self._put, arrival, self._root / place_of(sha256))
 
     def open(self, sha256: str) -> AsyncIterator[bytes]:
@@ -130,25 +132,49 @@ class FolderStore:
         return await on_disk(self._has, self._root / place_of(sha256))
 
     async def _read(self, place: Path) -> AsyncGenerator[bytes, None]:
-        if not await on_disk(self._has, place):
+        begun = await on_disk(self._begin, place)
+        if begun is None:
             raise FileNotFoundError(place.name)
-        file = await on_disk(place.open, "rb")
+        first, file = begun
+        yield first
+        if file is None:
+            return
         try:
             while piece := await on_disk(file.read, PIECE):
                 yield piece
         finally:
             file.close()
 
+    def _begin(self, place: Path) -> tuple[bytes, BufferedReader | None] | None:
+        """Read a first piece, at once with the opening: most files are no larger; None when there is no such file."""
+        if not self._has(place):
+            return None
+        file = place.open("rb")
+        try:
+            first = file.read(PIECE)
+        except OSError:
+            file.close()
+            raise
+        if len(first) == PIECE:
+            return first, file
+        file.close()
+        return first, None
+
     def _has(self, place: Path) -> bool:
         """Look for a content; a disk that is not mounted has no arrivals either, and says nothing of what it has."""
         return place.is_file() or not self.arrivals.stat()
 
     def _put(self, arrival: Path, place: Path) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.parent.is_dir():
+            self._named -= {place.parent, place.parent.parent}
+            place.parent.mkdir(parents=True, exist_ok=True)
         sync(arrival)
         arrival.replace(place)
-        for folder in (place.parent, place.parent.parent, self._root):
-            sync(folder)
+        sync(place.parent)
+        for folder in (place.parent, place.parent.parent):
+            if folder not in self._named:
+                sync(folder.parent)
+                self._named.add(folder)
 
 
 class S3Store:

@@ -40,6 +40,8 @@ FORMATS: Final[Mapping[str, str]] = {
     "idn-email": "une adresse électronique",
     "uri": "une adresse internet complète",
     "uuid": "un identifiant UUID",
+    "iban": "un IBAN dont la clé est juste, sans espaces",
+    "siret": "un SIRET de quatorze chiffres dont la clé est juste",
 }
 
 

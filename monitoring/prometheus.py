@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, Info, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Row, func, select, text
@@ -27,6 +28,7 @@ from hub.app import Hub
 from hub.balance import KindBalance, balance
 from hub.calendar import Clock
 from hub.clock import system_clock
+from hub.drift.shelf import Shelf
 from hub.events import Accepted, Asked, Attempted, Collected, HubEvent, Staged, Swept
 from hub.ledger import Ledger
 from hub.lifecycle import Event
@@ -249,6 +251,27 @@ class LedgerCollector(Collector):
         yield from (troubled, oldest)
 
 
+@dataclass(frozen=True, eq=False)
+class DriftCollector(Collector):
+    """Publishes what the last comparison of each target's contract found, whichever process made it."""
+
+    shelf: Shelf
+    names: Sequence[str]
+
+    def collect(self) -> Iterable[Metric]:
+        """Read what is kept of each target; one whose contract nobody ever compared has no sample."""
+        drift = GaugeMetricFamily("hub_contract_drift", "1 when the target's contract is not ours", labels=["target"])
+        compared = GaugeMetricFamily(
+            "hub_contract_compared_timestamp_seconds", "When it was compared, or first tried", labels=["target"]
+        )
+        for name in self.names:
+            last = self.shelf.last(name)
+            if {"drift", "compared_at"} <= last.keys():
+                drift.add_metric([name], last["drift"])
+                compared.add_metric([name], datetime.fromisoformat(last["compared_at"]).timestamp())
+        yield from (drift, compared)
+
+
 def attach(hub: Hub) -> None:
     """Listen to a hub, and serve its `/metrics`."""
     registry = CollectorRegistry()
@@ -258,6 +281,9 @@ def attach(hub: Hub) -> None:
     policies = {name: target.policy for name, target in hub.targets.items()}
     clocks = {name: one.route.clock for name, one in hub.catalogue.kinds.items() if one.route.clock}
     registry.register(LedgerCollector(hub.ledger, policies, clocks))
+    registry.register(DriftCollector(Shelf(hub.settings.contracts), tuple(hub.targets)))
+    refused = Gauge("hub_catalogue_refused", "1 while changed files are refused", registry=registry)
+    refused.set_function(lambda: bool(hub.reloader.state.findings))
     Info("hub_build", "This hub's version", registry=registry).info({"version": version("city-hub")})
 
     async def metrics(_request: Request) -> Response:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from connectors._transport.tally import Tally
 from hub.connector import LOOPBACK, Fault
 from hub.model import Verdict
 
@@ -49,7 +50,7 @@ class HttpSandbox:
         self.latency = 0.0
         self.host, self.port = LOOPBACK, 0
         self._fault, self._times = "", 0
-        self._taken: Counter[str] = Counter()
+        self._taken: Tally | Counter[str] = Counter()
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -96,7 +97,15 @@ class HttpSandbox:
 
     def taken(self) -> Counter[str]:
         """Count how often each of our keys was taken."""
-        return self._taken.copy()
+        return Counter(dict(self._taken.items()))
+
+    def times_taken(self, key: str) -> int:
+        """Say how often one of our keys was taken."""
+        return self._taken[key]
+
+    def forget(self) -> None:
+        """Keep whose messages were taken in as little room as may be."""
+        self._taken = Tally(self._taken)
 
     def sample(self, operation: str) -> dict[str, Any]:
         """Give a message this operation accepts."""

@@ -10,8 +10,8 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
@@ -48,6 +48,15 @@ CODES: Final[Mapping[type[BaseException], str]] = {
 UNREADABLE: Final = "unreadable"
 MALFORMED: Final = -1
 """The code aiosmtplib gives to a reply that is not SMTP."""
+
+CLOSING: Final = 421
+"""What a server says that ends the line before anything was asked of it."""
+
+KEPT_FOR: Final = 2.0
+"""Seconds a line waits for another message: far less than any server does."""
+
+MOST_MESSAGES: Final = 50
+"""Messages over one line: servers count them, and hang up at a hundred or so."""
 
 YES, GO_ON, NO = 2, 3, (4, 5)
 """The classes of replies: the first of their three digits."""
@@ -114,12 +123,16 @@ class Progress:
 
 
 class SmtpClient:
-    """Speaks to one mail server, greeting it as `hello`; opens one connection a message, keeps none."""
+    """Speaks to one mail server, greeting it as `hello`; a line that ended well is kept a moment for the next message.
+
+    A kept line that turns out to be closed holds no message of ours: before DATA, another is opened.
+    """
 
     def __init__(self, settings: SmtpSettings, hello: str) -> None:
         self._settings, self._hello = settings, hello
         self._password = secret(settings.password, settings.password_file) or None
         self._tls = ssl.create_default_context(cafile=settings.ca_file)
+        self._kept: list[Line] = []
 
     async def send(self, letter: Letter, *, exchange: Exchange, deadline: Deadline) -> Reply:
         """Hand `letter` over and give the reply that settled it: 2xx taken, 4xx not now, 5xx no.
@@ -130,19 +143,57 @@ class SmtpClient:
         exchange.wrote(letter.content)
         progress = Progress()
         with failures_of(progress):
-            async with asyncio.timeout(deadline.left), self._session() as session:
-                reply = await hand_over(session, letter, progress)
+            async with asyncio.timeout(deadline.left):
+                reply = await self._send_over_a_kept_line(letter, progress)
+                if reply is None:
+                    reply = await self._send_over(Line(await self._connected()), letter, progress)
         exchange.read(str(reply).encode("utf-8", "surrogateescape"))
         return reply
 
     async def probe(self, deadline: Deadline) -> None:
         """Greet, encrypt and log in as for a message, and leave; raises TransientError."""
         with failures_of(Progress()):
-            async with asyncio.timeout(deadline.left), self._session() as session:
-                await session.noop()
+            async with asyncio.timeout(deadline.left):
+                session = await self._connected()
+                try:
+                    await session.noop()
+                finally:
+                    leave(session)
 
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[SMTP]:
+    async def close(self) -> None:
+        """Leave every line that is kept."""
+        while self._kept:
+            self._kept.pop().leave()
+
+    async def _send_over_a_kept_line(self, letter: Letter, progress: Progress) -> Reply | None:
+        """Send over a line that is kept; None when there is none that the server still listens to."""
+        while self._kept:
+            line = self._kept.pop()
+            try:
+                reply = await self._send_over(line, letter, progress)
+            except (SMTPServerDisconnected, ConnectionError):
+                if progress.message_left:
+                    raise
+                continue
+            if progress.message_left or reply.code != CLOSING:
+                return reply
+        return None
+
+    async def _send_over(self, line: Line, letter: Letter, progress: Progress) -> Reply:
+        """Hand a message over on a line, and keep the line when all went well on it."""
+        line.hold()
+        kept = False
+        try:
+            reply = await hand_over(line.session, letter, progress)
+            if reply.positive and line.may_serve_again:
+                line.keep(self._kept)
+                kept = True
+        finally:
+            if not kept:
+                line.leave()
+        return reply
+
+    async def _connected(self) -> SMTP:
         settings = self._settings
         session = SMTP(
             hostname=settings.host,
@@ -159,9 +210,44 @@ class SmtpClient:
             await session.connect()
             if session.is_ehlo_or_helo_needed:
                 await session.ehlo()
-            yield session
-        finally:
+        except BaseException:
             leave(session)
+            raise
+        return session
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """A connection that has greeted, and how many messages it has carried."""
+
+    session: SMTP
+    carried: int = 0
+    leaving: asyncio.TimerHandle | None = None
+
+    @property
+    def may_serve_again(self) -> bool:
+        """Whether it is open, and has not carried as many messages as a server may mind."""
+        return self.session.is_connected and self.carried < MOST_MESSAGES
+
+    def hold(self) -> None:
+        """Take it in use."""
+        self.carried += 1
+        if self.leaving:
+            self.leaving.cancel()
+
+    def keep(self, kept: list[Line]) -> None:
+        """Put it among those that are kept, for a moment."""
+        kept.append(self)
+        self.leaving = asyncio.get_running_loop().call_later(KEPT_FOR, self._grow_old, kept)
+
+    def leave(self) -> None:
+        """Say goodbye."""
+        self.hold()
+        leave(self.session)
+
+    def _grow_old(self, kept: list[Line]) -> None:
+        kept.remove(self)
+        leave(self.session)
 
 
 async def hand_over(session: SMTP, letter: Letter, progress: Progress) -> Reply:

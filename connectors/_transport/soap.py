@@ -21,6 +21,7 @@ from zeep.settings import Settings
 from zeep.wsdl import Document
 from zeep.wsdl.bindings.soap import Soap11Binding
 
+from connectors._transport.envelopes import Envelopes
 from connectors._transport.http import Answer, HttpClient, check_status
 from connectors._transport.xml import UNREADABLE, Element, parse
 from hub.connector import Deadline, Exchange
@@ -110,12 +111,13 @@ class SoapPort:
     ) -> None:
         self._http, self._errors, self._unavailable = http, errors, unavailable
         self._operations = load_operations(wsdl)
+        self._envelopes = Envelopes(self._operations)
         self._schema = load_schema(wsdl)
 
     def write(self, operation: str, **fields: Any) -> bytes:
         """Write the envelope of `operation`; raises InvalidMessageError when `fields` break its contract."""
         try:
-            envelope = self._operations[operation].create(**fields).content
+            envelope = self._envelopes.write(operation, fields)
         except zeep.exceptions.ValidationError as error:
             raise InvalidMessageError((".".join(error.path),)) from None
         except (TypeError, ValueError, AttributeError, zeep.exceptions.Error):

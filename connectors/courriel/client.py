@@ -72,7 +72,8 @@ class Courriel:
         await self._client.probe(deadline)
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Leave the lines that are kept."""
+        await self._client.close()
 
     async def _write(self, message: Outbound) -> Letter:
         settings = self._settings

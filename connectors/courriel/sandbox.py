@@ -6,16 +6,19 @@ import asyncio
 import email
 import email.policy
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
+from email.parser import BytesHeaderParser
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, AnyStr, Final, cast
 from weakref import WeakSet
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from connectors._transport.tally import Tally
 from connectors.courriel.wire import read_key
 from hub.connector import LOOPBACK, Fault
 from hub.model import Verdict
@@ -23,6 +26,10 @@ from hub.model import Verdict
 LOGIN: Final = LoginPassword(b"hub", b"bac-a-sable")
 CUT: Final = ""
 HANG: Final = "…"
+HEADERS: Final = BytesHeaderParser()
+
+LATEST_LETTERS: Final = 100
+"""Messages that are kept with what they say, once the others are forgotten."""
 
 SCENES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -47,13 +54,18 @@ SCENES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 """Each fault: after what it is played, and the reply; DOT is before the message is kept, TAKEN after."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Received:
-    """A message that was taken, with its envelope."""
+    """A message that was taken, with its envelope; it is read when somebody looks at it."""
 
     sender: str
     recipients: tuple[str, ...]
-    message: EmailMessage
+    content: bytes
+
+    @cached_property
+    def message(self) -> EmailMessage:
+        """What it says."""
+        return email.message_from_bytes(self.content, policy=email.policy.default)
 
 
 def transient(title: str) -> Fault:
@@ -75,7 +87,7 @@ class Sandbox:
     """The stand-in of a mail server; `mailbox` holds what it took, in order. `latency` is in seconds.
 
     A second copy of an automatic message is counted in `suppressed` and not kept, as stores that know a
-    Message-ID again do; a second copy of anything else is kept and shows.
+    Message-ID again do; a second copy of anything else is kept and shows. `lines` counts connections.
     """
 
     menu: Mapping[str, Fault] = MappingProxyType(
@@ -101,9 +113,10 @@ class Sandbox:
 
     def __init__(self) -> None:
         self.latency = 0.0
-        self.mailbox: list[Received] = []
+        self.mailbox: list[Received] | deque[Received] = []
+        self.lines = 0
         self.suppressed: Counter[str] = Counter()
-        self._known: set[str] = set()
+        self._taken: Tally | Counter[str] = Counter()
         self.host, self.port = LOOPBACK, 0
         self._fault, self._times = "", 0
         self._stopping = asyncio.Event()
@@ -152,8 +165,16 @@ class Sandbox:
 
     def taken(self) -> Counter[str]:
         """Count how often each of our keys, read in the Message-ID, is in the mailbox."""
-        identifiers = (read_key(received.message["Message-ID"]) for received in self.mailbox)
-        return Counter(key for key in identifiers if key)
+        return Counter(dict(self._taken.items()))
+
+    def times_taken(self, key: str) -> int:
+        """Say how often one of our keys was taken."""
+        return self._taken[key]
+
+    def forget(self) -> None:
+        """Keep the keys of what is taken, and the latest messages."""
+        self._taken = Tally(self._taken)
+        self.mailbox = deque(self.mailbox, maxlen=LATEST_LETTERS)
 
     def sample(self, operation: str) -> dict[str, Any]:
         """Give a message this operation accepts."""
@@ -161,13 +182,15 @@ class Sandbox:
 
     def keep(self, envelope: Envelope) -> None:
         """Put a message in the mailbox, but not another copy of an automatic one."""
-        message = email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default)
-        identifier = str(message["Message-ID"])
-        if message["Auto-Submitted"] and identifier in self._known:
-            self.suppressed[identifier] += 1
+        content = envelope.original_content or b""
+        headers = HEADERS.parsebytes(content.partition(b"\r\n\r\n")[0])
+        key = read_key(headers.get("Message-ID", ""))
+        if key and self._taken[key] and headers["Auto-Submitted"]:
+            self.suppressed[key] += 1
             return
-        self._known.add(identifier)
-        self.mailbox.append(Received(str(envelope.mail_from), tuple(envelope.rcpt_tos), message))
+        if key:
+            self._taken[key] += 1
+        self.mailbox.append(Received(str(envelope.mail_from), tuple(envelope.rcpt_tos), content))
 
     def plays(self, moment: str) -> bool:
         """Tell whether a fault is to be played at this moment of the conversation."""
@@ -186,6 +209,7 @@ class Sandbox:
         return reply
 
     def _greet(self) -> Line:
+        self.lines += 1
         line = Line(self)
         self._open.add(line)
         return line

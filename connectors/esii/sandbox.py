@@ -19,6 +19,7 @@ import orjson
 from aiohttp import web
 
 from connectors._transport.sandbox import COMMON, HttpSandbox, always
+from connectors._transport.tally import Latest
 from connectors.esii.wire import SLOT_FORMAT
 from hub.connector import Fault
 from hub.model import Verdict
@@ -96,7 +97,9 @@ class Sandbox(HttpSandbox):
     def __init__(self) -> None:
         super().__init__()
         first = Appointment(SEEDED, 12, datetime(2027, 3, 3, 9, 0), {"user": {"personalIdentity": "167046019-1"}})  # noqa: DTZ001  # local
-        self.appointments = {SEEDED: first}
+        self.appointments: dict[str, Appointment] = {}
+        self._slots: dict[tuple[int, datetime], str] = {}
+        self._keep(first)
         self._numbers = iter(range(2, 10**6))
         self._wrapped = cycle((True, False))
 
@@ -109,6 +112,11 @@ class Sandbox(HttpSandbox):
         """Give a message this operation accepts."""
         message: dict[str, Any] = orjson.loads((CONTRACT / "samples.json").read_bytes())[operation]
         return message
+
+    def forget(self) -> None:
+        """Keep the latest appointments."""
+        super().forget()
+        self.appointments, self._slots = Latest(self.appointments), Latest(self._slots)
 
     async def is_delivery(self, request: web.Request) -> bool:
         """Tell everything from the reading of one appointment, which only prepares or proves an update."""
@@ -166,7 +174,7 @@ class Sandbox(HttpSandbox):
         if not self._is_free(*wanted):
             return web.Response(headers={"Content-Type": "text/plain"})
         code = f"RDV{next(self._numbers):06d}"
-        self.appointments[code] = Appointment(code, *wanted, fields)
+        self._keep(Appointment(code, *wanted, fields))
         self.take(fields["user"].get("personalIdentity", ""))
         return web.Response(text=code)
 
@@ -177,8 +185,8 @@ class Sandbox(HttpSandbox):
         if known is None or not wanted or not fields.get("user"):
             return web.Response(status=400, text="Représentation incomplète")
         if self._is_free(*wanted):
-            known.desk, known.begin = wanted
-            known.fields = fields
+            self._slots.pop((known.desk, known.begin), None)
+            self._keep(Appointment(code, *wanted, fields))
             self.take(code)
         return web.Response(text=code)
 
@@ -199,15 +207,22 @@ class Sandbox(HttpSandbox):
 
     def cancel(self, code: str) -> web.Response:
         """Cancel an appointment."""
-        if self.appointments.pop(code, None) is None:
+        known = self.appointments.pop(code, None)
+        if known is None:
             return web.Response(status=404, text="Rendez-vous inconnu")
+        self._slots.pop((known.desk, known.begin), None)
         self.take(code)
         return web.Response()
 
+    def _keep(self, appointment: Appointment) -> None:
+        """Keep an appointment, and its slot."""
+        self.appointments[appointment.code] = appointment
+        self._slots[appointment.desk, appointment.begin] = appointment.code
+
     def _is_free(self, desk: int, moment: datetime) -> bool:
         open_then = moment.weekday() not in WEEKEND and moment.time() in STARTS
-        taken = any((known.desk, known.begin) == (desk, moment) for known in self.appointments.values())
-        return open_then and not taken and any(desk in desks for desks in SITES.values())
+        is_taken = self._slots.get((desk, moment)) in self.appointments
+        return open_then and not is_taken and any(desk in desks for desks in SITES.values())
 
     def _listed(self, items: list[dict[str, Any]]) -> web.Response:
         """Answer a list, every other time as the one string of a list."""

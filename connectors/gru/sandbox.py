@@ -9,6 +9,7 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from connectors._transport.sandbox import COMMON, HttpSandbox
+from connectors._transport.tally import Latest
 from hub.connector import Fault
 from hub.model import Verdict
 
@@ -43,15 +44,21 @@ class Sandbox(HttpSandbox):
         del operation
         return {
             "type": "demande.etape",
-            "timestamp": "2026-09-01T08:30:00+02:00",
-            "data": {
-                "numero": "167 046 020",
-                "reference": "PORTAIL-2026-000123",
-                "statut": "done",
-                "etape": "Accepté",
-                "texte": "Votre demande N° 167 046 020 vient d'être validée.",
-            },
+            "numero": "167 046 020",
+            "reference": "PORTAIL-2026-000123",
+            "kind": "courrier.maire",
+            "etape": "Accepté",
+            "statut": "done",
+            "final": True,
+            "sequence": 2,
+            "date": "2026-09-01T08:30:00+02:00",
+            "message": "Votre demande N° 167 046 020 vient d'être validée.",
         }
+
+    def forget(self) -> None:
+        """Keep the latest call-backs."""
+        super().forget()
+        self.received = Latest(self.received)
 
     async def serve(self, request: web.Request) -> web.Response:
         """Take a call-back whose signature holds; one already taken is only thanked for."""
@@ -62,7 +69,7 @@ class Sandbox(HttpSandbox):
         except WebhookVerificationError:
             return web.Response(status=401)
         key = request.headers["webhook-id"]
-        if key not in self.received:
+        if not self.times_taken(key):
             self.take(key)
         self.received[key] = body
         return web.Response(status=204)

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -17,7 +18,9 @@ from aiohttp import web
 from lxml import etree
 
 from connectors._transport.sandbox import COMMON, HttpSandbox
+from connectors._transport.shown import show_contract
 from connectors._transport.soap import BODY, CONTENT_TYPE, ENVELOPE
+from connectors._transport.tally import Latest
 from connectors._transport.xml import Element
 from connectors.logitud.rules import text, what_is_wrong
 from connectors.logitud.wire import ACTS, DEMANDES, KNOWN, QUESTIONS, REGISTERED, UNKNOWN
@@ -168,6 +171,7 @@ class Sandbox(HttpSandbox):
             ("NGUYEN", "MARC", "1985-11-02"): "RADIE",
         }
         self._known: dict[str, Known] = {}
+        self._numbers = count(1)
 
     def settings(self) -> dict[str, Any]:
         """Say how a connector reaches this sandbox."""
@@ -179,6 +183,11 @@ class Sandbox(HttpSandbox):
         message: dict[str, Any] = orjson.loads((CONTRACT / "samples.json").read_bytes())[operation]
         return message
 
+    def forget(self) -> None:
+        """Keep the latest requests."""
+        super().forget()
+        self._known, self.states = Latest(self._known), Latest(self.states)
+
     async def is_delivery(self, request: web.Request) -> bool:
         """Tell a request, or a question that somebody asks, from the hub's own searches."""
         return asked_of(request) in ASKED
@@ -187,6 +196,8 @@ class Sandbox(HttpSandbox):
         """Answer one SOAP call."""
         if request.headers.get("Authorization") != AUTHORIZATION:
             return blame("AUTHENTIFICATION", status=401)
+        if shown := show_contract(request, CONTRACT / "etatcivil.wsdl"):
+            return shown
         body = read_body(await request.read())
         if body is None or not SCHEMA.validate(body):
             return blame("XML-INVALIDE")
@@ -209,7 +220,7 @@ class Sandbox(HttpSandbox):
             return reply(call, KNOWN, NumeroDemande=known.number)
         if wrong := what_is_wrong(body) or self._is_registered_already(content):
             return reply(call, wrong)
-        number = f"EC{len(self.states):08d}"
+        number = f"EC{next(self._numbers):08d}"
         self.states[number] = "RECUE"
         self._known[key] = Known(number, time.monotonic(), sketch_of(content))
         if etree.QName(content).localname == "Preinscription":

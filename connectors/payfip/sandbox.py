@@ -19,7 +19,9 @@ from aiohttp import web
 from lxml import etree
 
 from connectors._transport.sandbox import COMMON, HttpSandbox
+from connectors._transport.shown import show_contract
 from connectors._transport.soap import BODY, CONTENT_TYPE, ENVELOPE
+from connectors._transport.tally import Latest
 from connectors._transport.xml import Element
 from connectors.payfip.page import CHOICES, form_of, page
 from connectors.payfip.schemas import CONTRACT
@@ -158,6 +160,7 @@ class Sandbox(HttpSandbox):
         self.notifications, self.notification_delay, self.notification_method = 1, 0.0, "POST"
         self._payments = {EXAMPLE: example()}
         self._calling: set[asyncio.Task[None]] = set()
+        self._session: aiohttp.ClientSession | None = None
 
     def settings(self) -> dict[str, Any]:
         """Say how a connector reaches this sandbox; the hub's own door and the portal are for others to say."""
@@ -178,14 +181,24 @@ class Sandbox(HttpSandbox):
         """Let go of the port; calls that were still to come are given up."""
         for calling in self._calling:
             calling.cancel()
+        if self._session:
+            await self._session.close()
+            self._session = None
         await super().stop()
+
+    def forget(self) -> None:
+        """Keep the latest payments."""
+        super().forget()
+        self._payments = Latest(self._payments)
 
     async def is_delivery(self, request: web.Request) -> bool:
         """Tell a message from a payer's page."""
         return request.method == "POST" and request.path == SERVICE
 
     async def serve(self, request: web.Request) -> web.Response:
-        """Answer one SOAP call, or show a payer one page."""
+        """Answer one SOAP call, or show the contract, or show a payer one page."""
+        if request.path == SERVICE and (shown := show_contract(request, CONTRACT / "payfip.wsdl")):
+            return shown
         if request.path == SERVICE and request.method == "POST":
             return self._answer_soap(await request.read())
         if request.path == PAGE:
@@ -285,9 +298,12 @@ class Sandbox(HttpSandbox):
         url, form = payment.fields["urlnotif"], {"idop": payment.idop}
         if self.notification_method == "GET":
             url, form = f"{url}{'&' if '?' in url else '?'}{urlencode(form)}", {}
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15))
         with suppress(aiohttp.ClientError, TimeoutError):
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session:
-                await session.request(self.notification_method, url, data=form or None, allow_redirects=False)
+            call = self._session.request(self.notification_method, url, data=form or None, allow_redirects=False)
+            async with call as answer:
+                await answer.read()
 
 
 SERVES: Final[Mapping[str, Callable[[Sandbox, Mapping[str, str]], web.Response]]] = {

@@ -16,6 +16,7 @@ from connectors._transport.xml import Element
 from connectors.sig.wfs import EXCEPTIONS, GML, OGC, WFS
 from connectors.sig.wire import Champ, Position, Ring, holds
 
+OWS: Final = "http://www.opengis.net/ows"
 QGS: Final = "http://www.qgis.org/gml"
 XSD: Final = "http://www.w3.org/2001/XMLSchema"
 DOLEANCES: Final = "doleances"
@@ -95,9 +96,11 @@ class CityMap:
         return pair if self.axes == "lon,lat" else (pair[1], pair[0])
 
     def wfs(self, request: web.Request, body: bytes) -> web.Response:
-        """Answer a Transaction, a GetFeature or a DescribeFeatureType."""
+        """Answer a Transaction, a GetFeature, a DescribeFeatureType or a GetCapabilities."""
         if request.method == "POST":
             return self._transact(body)
+        if request.query.get("REQUEST") == "GetCapabilities":
+            return capabilities()
         layer = request.query.get("TYPENAME", "")
         if layer not in {DOLEANCES, QUARTIERS}:
             return report("RequestNotWellFormed", f"TypeName '{layer}' could not be found")
@@ -145,7 +148,9 @@ class CityMap:
         return member(QUARTIERS, one.code, f"<qgs:geometry>{shape}</qgs:geometry>{told}")
 
     def features(self, request: web.Request, body: bytes) -> web.Response:
-        """Answer for a collection or its items."""
+        """Answer for a collection or its items, or say what there is to ask."""
+        if request.path.endswith("/api"):
+            return answer(api())
         _, _, collections, layer, *items = request.path.split("/")
         if collections != "collections" or layer not in {DOLEANCES, QUARTIERS}:
             return complain(404, "NotFound", "Collection not found")
@@ -255,9 +260,61 @@ def transaction(inserted: int, *, fid: str = "", message: str = "") -> web.Respo
 def schema(layer: str) -> web.Response:
     """Write the schema of a layer."""
     names = COLUMNS if layer == DOLEANCES else ("code", "nom")
-    columns = "".join(f'<element name="{name}" type="string"/>' for name in ("geometry", *names))
+    columns = "".join(f'<element name="{name}" type="string" minOccurs="0"/>' for name in ("geometry", *names))
     kind = f'<complexType name="{layer}Type"><sequence>{columns}</sequence></complexType>'
-    return xml(f'<schema xmlns="{XSD}" targetNamespace="{QGS}"><element name="{layer}"/>{kind}</schema>')
+    element = f'<element name="{layer}" type="qgs:{layer}Type"/>'
+    return xml(f'<schema xmlns="{XSD}" xmlns:qgs="{QGS}" targetNamespace="{QGS}">{element}{kind}</schema>')
+
+
+def capabilities() -> web.Response:
+    """Write what a WFS can do."""
+    asked = ("GetCapabilities", "DescribeFeatureType", "GetFeature", "Transaction")
+    operations = "".join(f'<ows:Operation name="{name}"/>' for name in asked)
+    layers = "".join(
+        f"<FeatureType><Name>{name}</Name><DefaultSRS>EPSG:4326</DefaultSRS></FeatureType>"
+        for name in (DOLEANCES, QUARTIERS)
+    )
+    tests = "".join(f'<ogc:SpatialOperator name="{name}"/>' for name in ("BBOX", "Intersects"))
+    return xml(
+        f'<WFS_Capabilities xmlns="{WFS}" xmlns:ows="{OWS}" xmlns:ogc="{OGC}" version="1.1.0">'
+        f"<ows:OperationsMetadata>{operations}</ows:OperationsMetadata><FeatureTypeList>{layers}</FeatureTypeList>"
+        f"<ogc:Filter_Capabilities><ogc:SpatialOperators>{tests}</ogc:SpatialOperators></ogc:Filter_Capabilities>"
+        "</WFS_Capabilities>"
+    )
+
+
+def api() -> dict[str, Any]:
+    """Describe the two collections in OpenAPI."""
+    text = {"type": "string"}
+    feature = {
+        "type": "object",
+        "required": ["type", "geometry", "properties"],
+        "properties": {
+            "type": {"enum": ["Feature"]},
+            "geometry": {"type": "object"},
+            "properties": {"type": "object", "properties": {str(name): text for name in COLUMNS}},
+        },
+    }
+    posted = {"required": True, "content": {"application/geo+json": {"schema": feature}}}
+    found = {"200": {"description": "features", "content": {"application/geo+json": {"schema": {"type": "object"}}}}}
+    box = {"name": "bbox", "in": "query", "schema": text}
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "Carte", "version": "1"},
+        "paths": {
+            f"/collections/{DOLEANCES}/items": {
+                "get": {"operationId": "getDoleances", "responses": found},
+                "post": {
+                    "operationId": "addDoleances",
+                    "requestBody": posted,
+                    "responses": {"201": {"description": "created"}},
+                },
+            },
+            f"/collections/{QUARTIERS}/items": {
+                "get": {"operationId": "getQuartiers", "parameters": [box], "responses": found}
+            },
+        },
+    }
 
 
 def report(code: str, message: str, *, status: int = 400, root: str = "ServiceExceptionReport") -> web.Response:

@@ -13,6 +13,7 @@ from lxml import etree
 
 from connectors._transport.sandbox import COMMON, HttpSandbox
 from connectors._transport.soap import BODY, CONTENT_TYPE, ENVELOPE
+from connectors._transport.tally import Latest
 from connectors._transport.xml import Element, parse
 from connectors.technocarte.client import PAYMENT, QUESTIONS
 from connectors.technocarte.demande import DEMANDES
@@ -170,6 +171,11 @@ class Sandbox(HttpSandbox):
         """Give a message this operation accepts."""
         message: dict[str, Any] = orjson.loads((CONTRACT / "samples.json").read_bytes())[operation]
         return message
+
+    def forget(self) -> None:
+        """Keep the invoices of the latest families."""
+        super().forget()
+        self.town.bills = Latest(self.town.bills)
 
     async def is_delivery(self, request: web.Request) -> bool:
         """Tell what somebody sends or asks from the probe, which asks for schools without an address.

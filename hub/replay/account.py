@@ -43,6 +43,8 @@ class Account:
     by_target: dict[str, dict[str, int]] = field(default_factory=dict)
     people: dict[str, int] = field(default_factory=dict)
     faults: int = 0
+    memory: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Megabytes of the hub and of the sandboxes, at the first tenth, at the last, and at most."""
     lost_ones: list[str] = field(default_factory=list)
     doubled_ones: list[str] = field(default_factory=list)
 

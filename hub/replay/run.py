@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from rich.console import Console
@@ -32,6 +33,7 @@ from hub.processes import child, run
 from hub.replay.account import Account, draw_up
 from hub.replay.drafts import Samples, draft
 from hub.replay.journal import Frontier, Journal, Town
+from hub.replay.memory import Scales
 from hub.replay.trouble import Trouble
 from hub.replay.volumes import Place, in_order, read_volumes, sampled
 from hub.settings import HOME
@@ -83,6 +85,7 @@ class Replay:
     places: Iterator[Place]
     samples: Samples
     progress: Progress
+    scales: Scales
     frontier: Frontier = field(default_factory=Frontier)
     began: float = field(default_factory=time.monotonic)
     under_way: int = 0
@@ -118,12 +121,13 @@ class Replay:
     async def _look_after(self) -> None:
         """Let people do their part, round after round, and write down how far it came."""
         task = self.progress.add_task("requests", total=None)
-        total = sum(1 for _ in _places(self.plan))
+        total = self.scales.total
         changed, seen = time.monotonic(), (-1, -1)
         while not (self.submitted.is_set() and not self.under_way):
             await self.people.do_their_part()
             self.under_way = await self.people.count_open()
             self.write_down()
+            self.scales.weigh(self.frontier.reached)
             description = f"requests, {self.under_way} deliveries under way"
             self.progress.update(task, total=total, completed=self.frontier.reached, description=description)
             self.may_submit.set() if self.under_way < MOST_OPEN else self.may_submit.clear()
@@ -162,12 +166,18 @@ async def _replay_in(folder: Path, plan: Plan) -> Account:
         places = islice(_places(plan), journal.done, None)
         trouble = Trouble(people.control, await people.control.menu(), plan.seed)
         with _progress() as progress:
-            going = Replay(plan, journal, folder, people, trouble, places, samples, progress)
+            scales = Scales(_ports(city), planned)
+            going = Replay(plan, journal, folder, people, trouble, places, samples, progress, scales)
             await going.go()
         account = await draw_up(people, ledger_of(folder), catalogue, planned)
-        account.seconds, account.faults = going.seconds, trouble.played
+        account.seconds, account.faults, account.memory = going.seconds, trouble.played, scales.as_json()
         await people.control.end()
     return account
+
+
+def _ports(city: City) -> dict[str, int]:
+    """Say where the processes that are weighed listen."""
+    return {name: urlsplit(url).port or 0 for name, url in (("hub", city.url), ("sandboxes", city.control))}
 
 
 def _places(plan: Plan, samples: Samples | None = None) -> Iterator[Place]:

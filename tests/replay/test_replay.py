@@ -62,6 +62,8 @@ def test_ten_years_in_small_lose_and_double_nothing(volumes):
     account = replayed("--sample", "1%")
     assert_whole(account, volumes, "1%")
     assert account["faults"]
+    assert account["memory"].keys() == {"hub", "sandboxes"}
+    assert all(0 < weight["last"] <= weight["max"] < 2 * weight["first"] for weight in account["memory"].values())
     assert account["people"]["paid"]
     assert {"logitud", "technocarte", "courriel", "payfip", "esii", "grr", "sig"} <= account["by_target"].keys()
 

@@ -76,9 +76,7 @@ async def test_a_notification_that_comes_again_makes_no_other_request(city):
 
 async def test_processes_that_fetch_at_once_make_one_request_of_a_case(city):
     hub, target = city.hub, city.hub.targets["hubee"]
-    collector = Collector(
-        hub.ledger, hub.catalogue, hub.attachments, hub.inbox, hub.announcer, every=hub.settings.fetch_every
-    )
+    collector = Collector(hub.ledger, hub.attachments, hub.inbox, hub.announcer, every=hub.settings.fetch_every)
     cases = [city.hubee.put_example("recensementCitoyen") for _ in range(3)]
     await asyncio.gather(*(collector.fetch(target, target.connector) for _ in range(4)))
     for case in cases:

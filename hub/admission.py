@@ -1,0 +1,149 @@
+"""Which mappings may run: those that are proved, and those that say why they need not be.
+
+A proof costs tens of milliseconds, so its outcome is remembered by what it depends upon: the mapping's text, what it is
+made from, its target's contract, and these rules. A process remembers all of them; the user's cache folder, those that
+found nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from hub.catalogue import REQUEST, Catalogue
+from hub.contracts import read_contract
+from hub.errors import ConfigurationError
+from hub.finding import Finding
+from hub.mapping import CompiledMapping, MappingFile
+from hub.occasions import ANY, Sources
+from hub.proof import accept, prove
+from hub.yamlfile import read_yaml
+
+RULES: Final = ("proof", "occasions", "witnesses", "extremes", "reading", "contracts/__init__", "mapping", "functions")
+"""The modules that decide what is proved."""
+
+_KNOWN: Final[dict[str, tuple[Finding, ...]]] = {}
+
+
+def cache_folder() -> Path:
+    """Say where proofs that found nothing are remembered."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "city-hub" / "proved"
+
+
+def admit(catalogue: Catalogue, homes: Sequence[Path]) -> None:
+    """Let a catalogue run; raises ConfigurationError with the first finding of a mapping that is not proved."""
+    found = [finding for finding in proofs(catalogue, homes, cache_folder()) if not finding.accepted]
+    if found:
+        first = found[0]
+        more = f" ({len(found)} such findings: hub check)" if len(found) > 1 else ""
+        raise ConfigurationError(first.file, f"not proved: {first.message}{more}", first.line)
+
+
+def proofs(catalogue: Catalogue, homes: Sequence[Path], remembered: Path | None = None) -> Iterator[Finding]:
+    """Prove every mapping that a kind or a query uses, and give what is found; that which is accepted says why."""
+    sources, contracts = Sources(catalogue), _Contracts(catalogue)
+    for name, mapping in used(catalogue).items():
+        file = file_of(name, homes)
+        if file is None or f"{mapping.connector}.{mapping.operation}" == REQUEST:
+            continue
+        text = file.read_text("utf-8")
+        key = _key(text, mapping, catalogue, contracts)
+        if not _is_remembered(remembered, key):
+            if key not in _KNOWN:
+                _KNOWN[key] = tuple(_prove(mapping, text, file, sources, contracts))
+            _remember(remembered, key)
+        yield from (replace(finding, file=str(file)) for finding in _KNOWN.get(key, ()))
+
+
+def used(catalogue: Catalogue) -> Mapping[str, CompiledMapping]:
+    """Give the mappings that a kind or a query uses, by their names."""
+    found: dict[str, CompiledMapping] = {}
+    for definition in catalogue.kinds.values():
+        found |= definition.mappings
+    for query in catalogue.queries.values():
+        found.setdefault(query.said.using, query.mapping)
+    return dict(sorted(found.items()))
+
+
+def file_of(name: str, homes: Sequence[Path]) -> Path | None:
+    """Find a mapping's file; the last home that has one counts."""
+    files = (home / f"mappings/{name}.yaml" for home in reversed(homes))
+    return next((file for file in files if file.exists()), None)
+
+
+def _prove(mapping: CompiledMapping, text: str, file: Path, sources: Sources, contracts: _Contracts) -> list[Finding]:
+    found = list(prove(mapping, file, sources.of(mapping), contracts.of(mapping)))
+    why = read_yaml(file, text, MappingFile).allow_unproved if found else None
+    return accept(found, why) if why else found
+
+
+class _Contracts:
+    """The contracts of a catalogue's operations, each read once, and what stands for them in a key."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._folders: dict[str, str] = {}
+
+    def of(self, mapping: CompiledMapping) -> Any:
+        package, manifest = self._part(mapping)
+        return read_contract(package.folder, manifest, mapping.operation, package.load) if package else None
+
+    def key(self, mapping: CompiledMapping) -> str:
+        """Give what changes when the contract of a mapping's operation may have changed."""
+        package, manifest = self._part(mapping)
+        if package is None:
+            return ""
+        if mapping.connector not in self._folders:
+            self._folders[mapping.connector] = _digest_of(package.folder)
+        operation = manifest.operations.get(mapping.operation)
+        return f"{self._folders[mapping.connector]} {operation.contract if operation else ''}"
+
+    def _part(self, mapping: CompiledMapping) -> tuple[Any, Any]:
+        name = mapping.connector
+        return self._catalogue.packages.get(name), self._catalogue.manifests.get(name)
+
+
+def _digest_of(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.glob("contract/*") if file.is_file()):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _key(text: str, mapping: CompiledMapping, catalogue: Catalogue, contracts: _Contracts) -> str:
+    parts = [_rules(), text, contracts.key(mapping)]
+    for name in () if mapping.kinds == (ANY,) else mapping.kinds:
+        if name in catalogue.kinds:
+            parts.append(catalogue.kinds[name].version)
+        elif name in catalogue.queries:
+            parts.append(repr(catalogue.queries[name].schema))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@cache
+def _rules() -> str:
+    here = Path(__file__).parent
+    return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in RULES)).hexdigest()
+
+
+def _is_remembered(folder: Path | None, key: str) -> bool:
+    return folder is not None and (folder / key).exists()
+
+
+def _remember(folder: Path | None, key: str) -> None:
+    """Leave a mark for a proof that found nothing; where that cannot be, it is made again next time."""
+    if folder is None or _KNOWN[key]:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / key).touch()
+    except OSError:
+        return
+
+
+__all__ = ["admit", "cache_folder", "file_of", "proofs", "used"]

@@ -1,0 +1,1 @@
+"""Forms of a form generator, made kinds of this installation: read, proved, installed, compared, retired."""
