@@ -37,7 +37,8 @@ check: install ## ruff, mypy, import contracts, hub check
 	$(BIN)/hub check
 
 test: check servers ## check, every test, and whether the tests catch a hub without its safeguards
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/faults
+	$(BIN)/pytest tests/faults
 	$(MAKE) --no-print-directory mutants
 
 mutants: install ## take the hub's safeguards out, one at a time: some test must notice each

@@ -17,7 +17,6 @@ import structlog
 from starlette.routing import BaseRoute
 
 from hub.access import Keyring
-from hub.admission import admit
 from hub.attachments import Attachments
 from hub.book import Book, Callback
 from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition, read_catalogue
@@ -36,6 +35,7 @@ from hub.mapping import CompiledMapping
 from hub.model import Effect, Instant
 from hub.owner import FileOwner, Owner, ServerOwner, new_name, without_lock
 from hub.policy import Policy
+from hub.proof.admission import admit
 from hub.query import Query
 from hub.queue import Herald, Listener
 from hub.reload import Reloader, fingerprint

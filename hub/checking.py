@@ -17,7 +17,7 @@ Finding = Mapping[str, Any]
 async def examine(homes: Sequence[Path]) -> list[Finding]:
     """Run `hub check` over `homes` in a process of its own, and give what it finds."""
     checking = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hub.check", *map(str, homes)),
+        *(sys.executable, "-m", "hub.proof.check", *map(str, homes)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

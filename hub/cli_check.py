@@ -14,7 +14,7 @@ from hub.cli_local import INSTALLATION, Config, read_settings
 from hub.terminal import Json, note, say, say_drawing, say_json
 
 if TYPE_CHECKING:
-    from hub.finding import Finding
+    from hub.proof.finding import Finding
 
 SAMPLES: Final = 200
 """Requests made up for each kind and query, unless said otherwise."""
@@ -66,24 +66,25 @@ def check(  # noqa: PLR0913  # its options are its parameters
 
 def _find(homes: Sequence[Path], samples: int) -> list[Finding]:
     """Find what is wrong by reading; if nothing is, also by trying so many made-up requests of each kind and query."""
-    from hub.check import check_all
+    from hub.proof.check import check_all
 
     findings = check_all(*homes)
     if not samples or any(not finding.accepted for finding in findings):
         return findings
     from hub.catalogue import Catalogue
-    from hub.exercise import counter_examples
+    from hub.proof.exercise import counter_examples
 
     catalogue = Catalogue.read(*homes)
-    for name in (*catalogue.kinds, *catalogue.queries):
-        findings += counter_examples(catalogue, name, samples)
+    names = (*catalogue.kinds, *catalogue.queries)
+    tried = (finding for name in names for finding in counter_examples(catalogue, name, samples))
+    findings += dict.fromkeys(tried)  # one of a mapping that several kinds share comes once for each
     return sorted(findings, key=lambda finding: finding.file)
 
 
 def _say_sarif(findings: Sequence[Finding]) -> None:
     from importlib.metadata import version
 
-    from hub.sarif import as_sarif
+    from hub.proof.sarif import as_sarif
 
     say_json(as_sarif(findings, Path.cwd(), version("city-hub")), indent=2)
 
@@ -142,7 +143,7 @@ def _shown(file: str) -> str:
 
 def _mutate(homes: tuple[Path, ...], *, all_of_them: bool, as_json: bool) -> None:
     """Say how many mutants are noticed."""
-    from hub.mutation import SHARE, mutate
+    from hub.proof.mutation import SHARE, mutate
 
     report = mutate(homes, share=1 if all_of_them else SHARE)
     if as_json:

@@ -42,8 +42,8 @@ EVERY: Final = "all"
 
 async def _examine(name: str, settings: Any, target: str | None, *, as_json: bool) -> list[Any]:
     """Examine one connector or all, printing marks as they come unless JSON is wanted."""
-    from hub.candidate import Subject
-    from hub.exam import Certificate, sit
+    from hub.exam.candidate import Subject
+    from hub.exam.examination import Certificate, sit
     from hub.packages import find_packages
 
     packages = find_packages(*settings.places)

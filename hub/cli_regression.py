@@ -15,7 +15,7 @@ from hub.terminal import Json, note, say, say_json, say_table
 
 if TYPE_CHECKING:
     from hub.mapping import CompiledMapping
-    from hub.regression import Job, Tally
+    from hub.trials.regression import Job, Tally
 
 OF_GROUP: Final = ("group", "element", "cause", "messages", "requests", "examples", "approved")
 REASON: Final = "--reason"
@@ -43,8 +43,8 @@ def regress(  # noqa: PLR0913  # its options are its parameters
     Example: hub regress --mapping mappings/logitud/rapo.yaml --from 2025-09-01
     """
     from hub.mapping import CompiledMapping
-    from hub.regression import Job, compare
-    from hub.stored import Choice
+    from hub.trials.regression import Job, compare
+    from hub.trials.stored import Choice
 
     settings = read_settings(config)
     file = _file_of(mapping, settings.homes)
@@ -83,7 +83,7 @@ def _day(said: str) -> Any:
 
 def _groups(mapping: CompiledMapping, tally: Tally) -> list[dict[str, Any]]:
     """Say each group, the most frequent first."""
-    from hub.regression import group_id
+    from hub.trials.regression import group_id
 
     ordered = sorted(tally.groups.items(), key=lambda one: (-one[1].messages, one[0]))
     return [
@@ -105,7 +105,7 @@ def _approved(
     groups: list[dict[str, Any]], file: Path, mapping: str, wanted: Sequence[str], reason: str
 ) -> list[dict[str, Any]]:
     """Say of each group why it is approved, if it is; those wanted now are written down first."""
-    from hub.approval import Approvals, approve, file_beside
+    from hub.trials.approval import Approvals, approve, file_beside
 
     known = {group["group"]: group for group in groups}
     unknown = [name for name in wanted if name not in known]
@@ -123,7 +123,7 @@ def _approved(
 
 def _witness(job: Job, groups: Sequence[dict[str, Any]]) -> None:
     """Have the audit say whose values are about to be shown."""
-    from hub.stored import opened, say_revealed
+    from hub.trials.stored import opened, say_revealed
 
     numbers = {int(number) for group in groups for number in group["examples"]}
     if numbers:

@@ -17,9 +17,9 @@ from hub.terminal import Json, note, say, say_facts, say_json, say_table
 
 if TYPE_CHECKING:
     from hub.catalogue import Catalogue, Definition
-    from hub.legs import Leg
     from hub.problems import Problem
-    from hub.trial import Supposed
+    from hub.trials.legs import Leg
+    from hub.trials.trial import Supposed
 
 trials = typer.Typer()
 
@@ -57,7 +57,7 @@ def try_route(  # noqa: PLR0913  # its options are its parameters
     """
     from hub.catalogue import read_catalogue
     from hub.problems import Problem
-    from hub.trial import admitted
+    from hub.trials.trial import admitted
 
     settings = read_installation(config)
     definition, catalogue = find_route(settings, route, read_catalogue)
@@ -94,9 +94,9 @@ def explain(
     Example: hub explain 167046020
     """
     from hub.catalogue import read_catalogue
-    from hub.explanation import explain as tell
-    from hub.mask import masked
-    from hub.stored import find, opened, reading, say_revealed
+    from hub.trials.explanation import explain as tell
+    from hub.trials.mask import masked
+    from hub.trials.stored import find, opened, reading, say_revealed
 
     settings = read_settings(config)
     digits = "".join(number.split())
@@ -134,7 +134,7 @@ def find_route(settings: Any, route: str, read: Any) -> tuple[Definition, Catalo
 
 def read_answers(file: Path | None, definition: Definition) -> dict[str, Supposed]:
     """Read what steps are answered, YAML or JSON, over what the mappings' examples say; raises BadParameter."""
-    from hub.trial import Answers, Supposed, supposed_answers
+    from hub.trials.trial import Answers, Supposed, supposed_answers
     from hub.yamlfile import read_yaml
 
     supposed = supposed_answers(definition)
@@ -155,8 +155,8 @@ async def _walk(  # noqa: PLR0913  # a trial is of all this
     *,
     sends: bool,
 ) -> Sequence[Leg]:
-    from hub.courier import courier_of
-    from hub.trial import Known, walk
+    from hub.trials.courier import courier_of
+    from hub.trials.trial import Known, walk
 
     if not sends:
         return await walk(definition, document, Known(supposed))
@@ -166,8 +166,8 @@ async def _walk(  # noqa: PLR0913  # a trial is of all this
 
 def went_well(legs: Sequence[Leg]) -> bool:
     """Say whether everything could be written, and was taken if it was sent."""
-    from hub.legs import FAILED, legs_in
     from hub.model import Verdict
+    from hub.trials.legs import FAILED, legs_in
 
     written = [message for _, leg in legs_in(legs) for message in leg.messages]
     taken = all(one.outcome is None or one.outcome.verdict is Verdict.ACCEPTED for one in written)
@@ -182,7 +182,7 @@ def refusal(problem: Problem) -> str:
 
 
 def _all(legs: Sequence[Leg]) -> list[dict[str, Any]]:
-    from hub.legs import shown_leg
+    from hub.trials.legs import shown_leg
 
     return [shown_leg(leg, lambda value: value) for leg in legs]
 

@@ -25,8 +25,8 @@ from hub.book import Book, keep
 from hub.catalogue import Catalogue
 from hub.database import migrate, open_database
 from hub.intake import FIRST_NUMBER, Arrival, accept
-from hub.regression import Job, compare
-from hub.stored import Choice
+from hub.trials.regression import Job, compare
+from hub.trials.stored import Choice
 
 MAPPING: Final = "rest/banc_essai"
 BATCH: Final = 1000

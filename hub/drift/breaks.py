@@ -19,8 +19,8 @@ from hub.drift.documents import Documents, gather_copy
 from hub.errors import ConfigurationError
 from hub.manifest import Live, Manifest, Operation
 from hub.mapping import CompiledMapping
-from hub.occasions import Source, Sources
-from hub.proof import prove
+from hub.proof.occasions import Source, Sources
+from hub.proof.proving import prove
 
 HARMLESS: Final = frozenset({Change.OPTIONAL, Change.LENGTHENED, Change.VALUES_ADDED})
 """Changes after which whatever was right is right."""

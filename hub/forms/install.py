@@ -14,12 +14,12 @@ from typing import Any
 import orjson
 
 from hub.catalogue import Catalogue
-from hub.check import check
 from hub.forms.compare import Change, compare
 from hub.forms.kind import TARGET, Files, files_of
 from hub.forms.model import Finding, Form, FormError, read_form
 from hub.forms.proof import prove
 from hub.forms.shelf import Shelf, kind_of, point, write
+from hub.proof.check import check
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ import yaml
 from hub.contracts import Contract
 from hub.errors import ConfigurationError
 from hub.mapping import CompiledMapping
-from hub.occasions import document_schema
-from hub.proof import prove
+from hub.proof.occasions import document_schema
+from hub.proof.proving import prove
 from hub.scaffold.examples import NoExampleError, Schema, bare, example_of
 from hub.scaffold.sheets import sheet
 

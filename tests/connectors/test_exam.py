@@ -1,6 +1,6 @@
 """The exam every connector sits: a folder that holds a `connector.toml` is found here, and asked everything.
 
-What is asked is in `hub/papers.py`; each check that the tier of a connector
+What is asked is in `hub/exam/papers.py`; each check that the tier of a connector
 needs is a test of its own, by its sentence.
 """
 
@@ -8,9 +8,9 @@ from functools import cache
 
 import pytest
 
-from hub.candidate import Subject
+from hub.exam.candidate import Subject
+from hub.exam.papers import Tier, papers
 from hub.packages import find_packages
-from hub.papers import Tier, papers
 from hub.settings import HOME
 
 PACKAGES = find_packages(HOME)

@@ -11,8 +11,8 @@ import pytest
 from hub.access import Role
 from hub.api import build_api
 from hub.app import builtin, open_hub
-from hub.check import check
 from hub.locksmith import Wanted, make_keys
+from hub.proof.check import check
 from hub.sandboxes import Sandboxes
 from hub.settings import HOME, Settings
 

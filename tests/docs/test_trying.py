@@ -15,10 +15,10 @@ from hub.catalogue import Catalogue
 from hub.cli_regression import regressions
 from hub.cli_trial import trials
 from hub.database import migrate, open_database
-from hub.difference import Cause
 from hub.intake import FIRST_NUMBER, Arrival, accept
 from hub.settings import HOME
-from hub.trial import admitted
+from hub.trials.difference import Cause
+from hub.trials.trial import admitted
 
 KIND = "rapo"
 SAMPLE = "routes/rapo/samples/redevance_payee.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.candidate import Subject
+from hub.exam.candidate import Subject
 from hub.packages import Package, find_packages
 from hub.settings import HOME
 

@@ -10,10 +10,10 @@ from connectors.rest.client import Rest
 from connectors.rest.sandbox import Sandbox
 from hub.connector import Exchange, Fault, Receipt
 from hub.errors import DeliveryError, RefusedError, UncertainError
-from hub.exam import mark
+from hub.exam.examination import mark
+from hub.exam.papers import papers
 from hub.manifest import Certainty
 from hub.model import DeliveryKey, Verdict
-from hub.papers import papers
 
 
 def settings_of(said):

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.cli_exam import exams
-from hub.exam import NOT_ASKED, REAL, Certificate, Mark, sit
-from hub.papers import CHECKS, Tier, papers
+from hub.exam.examination import NOT_ASKED, REAL, Certificate, Mark, sit
+from hub.exam.papers import CHECKS, Tier, papers
 from hub.settings import HOME
 
 RUN = CliRunner()

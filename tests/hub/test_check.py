@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.check import check
+from hub.proof.check import check
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from hub.access import Role
 from hub.cli_trial import trials
-from hub.mask import masked
 from hub.tables import EVENTS
+from hub.trials.mask import masked
 
 SECRETS = ("un objet", "Lefèvre", "Léa", "lea@example.org", "06 39")
 

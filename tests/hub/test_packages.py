@@ -14,9 +14,9 @@ import pytest
 
 from hub.app import open_hub
 from hub.catalogue import Catalogue
-from hub.check import check
 from hub.errors import ConfigurationError
 from hub.packages import find_packages, installed_homes
+from hub.proof.check import check
 from hub.sandboxes import Sandboxes, aimed_at
 from hub.settings import HOME, Settings
 

@@ -13,11 +13,11 @@ from hub.book import Book, keep
 from hub.catalogue import Catalogue
 from hub.cli_regression import regressions
 from hub.database import migrate, open_database
-from hub.difference import Cause, differences
 from hub.intake import Arrival, accept
-from hub.regression import Job, compare
-from hub.stored import Choice
 from hub.tables import DEFINITIONS, EVENTS
+from hub.trials.difference import Cause, differences
+from hub.trials.regression import Job, compare
+from hub.trials.stored import Choice
 
 MAPPING = """
 mapping: cible/dossier

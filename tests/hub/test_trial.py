@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from hub.catalogue import Catalogue
 from hub.cli_trial import trials
-from hub.legs import legs_in
 from hub.lifecycle import State
 from hub.problems import Problem
 from hub.routing import Decision, Fact
 from hub.settings import HOME
-from hub.trial import Known, Supposed, admitted, supposed_answers, walk
+from hub.trials.legs import legs_in
+from hub.trials.trial import Known, Supposed, admitted, supposed_answers, walk
 
 CATALOGUE = Catalogue.read(HOME)
 SAMPLES = [pytest.param(kind, min(CATALOGUE.folders[kind].glob("samples/*.json")), id=kind) for kind in CATALOGUE.kinds]

@@ -18,11 +18,12 @@ from connectors.hubee.inbox import incoming_case
 from hub.catalogue import CALLBACK_MAPPING, REQUEST, Catalogue, Definition
 from hub.connector import Deadline, Incoming, IncomingFile, Outbound
 from hub.contracts import Contract, read_contract
-from hub.exercise import KEY, STAGE, messages, stored
 from hub.gate import validate_envelope
-from hub.generation import questions, requests
 from hub.mapping import CompiledMapping, Example
 from hub.model import Submission
+from hub.proof.exercise import STAGE, messages, stored
+from hub.proof.generation import questions, requests
+from hub.proof.occasions import KEY
 from hub.routing import TIMER_MAPPING
 
 ROOT: Final = Path(__file__).parents[2]

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from hub.admission import admit
 from hub.catalogue import Catalogue
-from hub.check import check, check_all
 from hub.errors import ConfigurationError
+from hub.proof.admission import admit
+from hub.proof.check import check, check_all
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_a_mapping_that_says_why_loads_unproved_and_its_findings_are_shown_as_ac
     ],
 )
 def test_a_proof_is_remembered_until_something_it_depends_upon_changes(home, name, old, new, tmp_path):
-    from hub.admission import cache_folder
+    from hub.proof.admission import cache_folder
 
     admit(Catalogue.read(home), [home])
     marks = set(cache_folder().iterdir())

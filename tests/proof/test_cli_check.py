@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 import hub.settings
 from hub.cli_check import checks
-from hub.finding import Finding
-from hub.sarif import as_sarif
+from hub.proof.finding import Finding
+from hub.proof.sarif import as_sarif
 
 SARIF = json.loads((Path(__file__).parents[1] / "data/sarif-2.1.0.schema.json").read_text("utf-8"))
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from hub.catalogue import Catalogue
-from hub.exercise import counter_examples, shrunk
 from hub.gate import validate_envelope
-from hub.generation import values
+from hub.proof.drawing import shrunk
+from hub.proof.exercise import counter_examples
+from hub.proof.generation import values
 
 HOME = Path(__file__).parents[2]
 CATALOGUE = Catalogue.read(HOME)
@@ -99,7 +100,7 @@ def test_nothing_is_printed_and_no_folder_is_left(home, tmp_path_factory):
     change(home / "mappings/voirie/trou.yaml", "  Lieu: $cut(data.lieu, 40)\n", LONG)
     script = (
         "import sys; from pathlib import Path; from hub.catalogue import Catalogue\n"
-        "from hub.exercise import counter_examples\n"
+        "from hub.proof.exercise import counter_examples\n"
         "sys.exit(len(list(counter_examples(Catalogue.read(Path(sys.argv[1])), 'trou', samples=60))))"
     )
     ran = subprocess.run(

@@ -10,10 +10,10 @@ import jsonschema_rs
 import pytest
 
 from hub.catalogue import Catalogue
-from hub.exercise import drawn
 from hub.gate import validate_envelope
-from hub.generation import questions, requests, values
-from hub.patterns import compiled, texts_of
+from hub.proof.drawing import drawn
+from hub.proof.generation import questions, requests, values
+from hub.proof.patterns import compiled, texts_of
 
 CATALOGUE: Final = Catalogue.read(Path(__file__).parents[2])
 

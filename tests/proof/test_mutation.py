@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.mutants import harmless_to_contract, mutants_of_contract, mutants_of_form, mutants_of_mapping
-from hub.mutation import mutate
+from hub.proof.mutants import harmless_to_contract, mutants_of_contract, mutants_of_form
+from hub.proof.mutation import mutate
+from hub.proof.slips import mutants_of_mapping
 
 HOME = Path(__file__).parents[2]
 

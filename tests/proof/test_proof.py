@@ -7,7 +7,7 @@ import yaml
 
 from hub.contracts import Contract
 from hub.mapping import CompiledMapping
-from hub.proof import ADVICE, prove
+from hub.proof.proving import ADVICE, prove
 
 FORM = {
     "type": "object",

@@ -9,7 +9,7 @@ from lxml import etree
 from hub.contracts import read_schema
 from hub.contracts.xml_schema import operations_of_wsdl, schema_of_element
 from hub.errors import ConfigurationError
-from hub.witnesses import Witnesses, opened
+from hub.proof.witnesses import Witnesses, opened
 
 ROOT = Path(__file__).parents[2]
 XSD = """<?xml version="1.0"?>

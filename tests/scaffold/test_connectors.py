@@ -9,11 +9,11 @@ import orjson
 import pytest
 from aiohttp import web
 
-from hub.candidate import Subject
 from hub.connector import Deadline, Outbound, Receipt
 from hub.errors import RefusedError, UncertainError
+from hub.exam.candidate import Subject
+from hub.exam.papers import papers
 from hub.packages import find_packages
-from hub.papers import papers
 
 from .conftest import CONTRACTS
 

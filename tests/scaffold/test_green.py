@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.check import check_all
 from hub.mapping import CompiledMapping
+from hub.proof.check import check_all
 from hub.settings import HOME
 
 from .conftest import CONTRACTS, GIVEN, Home

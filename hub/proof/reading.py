@@ -8,7 +8,7 @@ from typing import Any
 
 from hub.functions import CLOSED_LIST
 from hub.mapping import Expression
-from hub.witnesses import Place, Schema, kind_of, opened
+from hub.proof.witnesses import Place, Schema, kind_of, opened
 
 Tree = Any
 """Name → what is read below it; True for all of it, nothing for none."""

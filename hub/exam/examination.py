@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from hub.candidate import SOON, FailedError, Subject
 from hub.connector import Connector, Deadline
 from hub.errors import DeliveryError
-from hub.papers import Check, Tier, papers
+from hub.exam.candidate import SOON, FailedError, Subject
+from hub.exam.papers import Check, Tier, papers
 
 REAL: Final = "a real target is up, and knows us"
 """The one check that a sandbox cannot answer."""

@@ -13,11 +13,11 @@ from hub.app import builtin, connect
 from hub.catalogue import Catalogue, Definition
 from hub.connector import Connector, Deadline, Exchange, File, IncomingFile, Outbound, Receipt
 from hub.errors import DeliveryError, RefusedError, TransientError
-from hub.legs import Message, Outcome
 from hub.model import DeliveryKey, Verdict
 from hub.sandboxes import Sandboxes
 from hub.settings import Settings, TargetSettings
 from hub.target import LiveTarget
+from hub.trials.legs import Message, Outcome
 
 VERDICTS: Final[Mapping[type[DeliveryError], Verdict]] = {
     RefusedError: Verdict.REFUSED,

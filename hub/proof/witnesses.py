@@ -13,7 +13,7 @@ from typing import Any, Final
 import jsonschema_rs
 import orjson
 
-from hub.extremes import FARTHEST, MOST_ITEMS, numbers, texts
+from hub.proof.extremes import FARTHEST, MOST_ITEMS, numbers, texts
 
 Schema = Mapping[str, Any]
 Place = tuple[str | int, ...]

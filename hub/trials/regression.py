@@ -16,12 +16,12 @@ from typing import Any, Final
 import orjson
 
 from hub.claims import Claim
-from hub.difference import Cause, Difference, differences
 from hub.errors import MappingError
 from hub.mapping import CompiledMapping
 from hub.parcel import bindings_of
 from hub.routing import Carried, Route
-from hub.stored import Choice, bare_book, ends, messages, opened, reading
+from hub.trials.difference import Cause, Difference, differences
+from hub.trials.stored import Choice, bare_book, ends, messages, opened, reading
 
 SPAN: Final = 500
 """How many numbers of requests are read at a time."""

@@ -12,14 +12,14 @@ from typing import Any, Final
 import orjson
 from jsonschema_rs import ValidationError
 
-from hub.admission import cache_folder, proofs
 from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
-from hub.check_connectors import check_connectors
-from hub.check_steps import check_steps
 from hub.errors import ConfigurationError, MappingError
-from hub.finding import Finding
 from hub.mapping import CompiledMapping
 from hub.model import Effect, Submission
+from hub.proof.admission import cache_folder, proofs
+from hub.proof.check_connectors import check_connectors
+from hub.proof.check_steps import check_steps
+from hub.proof.finding import Finding
 from hub.query import Query
 from hub.routing import ACCEPTED, CANCELLED, FINALIZED, INTEGRATION_ERROR, RECEIVED, UNDER_WAY, Done, only_asks
 from hub.routing import REFUSED as REFUSED_STAGE

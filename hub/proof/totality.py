@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hub.catalogue import Definition
-from hub.finding import Finding
 from hub.mapping import CompiledMapping
+from hub.proof.finding import Finding
+from hub.proof.reading import fields_of, reads_of, unknown
+from hub.proof.witnesses import opened
 from hub.query import Query
-from hub.reading import fields_of, reads_of, unknown
 from hub.routing import Carried, named_steps
-from hub.witnesses import opened
 from hub.yamlfile import line_of
 
 Schema = Mapping[str, Any]

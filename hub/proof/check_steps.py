@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from hub.catalogue import Definition
-from hub.finding import Finding
 from hub.mapping import FAILURES, Expression
-from hub.occasions import document_schema
-from hub.reading import reads_of, unknown
+from hub.proof.finding import Finding
+from hub.proof.occasions import document_schema
+from hub.proof.reading import reads_of, unknown
 from hub.routing import Await, AwaitDate, Branch, Carried, Enrich, Refuse, Step
 from hub.yamlfile import line_of
 

@@ -18,13 +18,16 @@ from typing import Any, Final
 from hub.catalogue import REQUEST, Catalogue
 from hub.contracts import read_contract
 from hub.errors import ConfigurationError
-from hub.finding import Finding
 from hub.mapping import CompiledMapping, MappingFile
-from hub.occasions import ANY, Sources
-from hub.proof import accept, prove
+from hub.proof.finding import Finding
+from hub.proof.occasions import ANY, Sources
+from hub.proof.proving import accept, prove
 from hub.yamlfile import read_yaml
 
-RULES: Final = ("proof", "occasions", "witnesses", "extremes", "reading", "contracts/__init__", "mapping", "functions")
+RULES: Final = (
+    *(f"proof/{name}" for name in ("proving", "occasions", "witnesses", "extremes", "reading")),
+    *("contracts/__init__", "mapping", "functions"),
+)
 """The modules that decide what is proved."""
 
 _KNOWN: Final[dict[str, tuple[Finding, ...]]] = {}
@@ -127,7 +130,7 @@ def _key(text: str, mapping: CompiledMapping, catalogue: Catalogue, contracts: _
 
 @cache
 def _rules() -> str:
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in RULES)).hexdigest()
 
 

@@ -7,32 +7,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import hypothesis
 import orjson
-from hypothesis import HealthCheck, Phase
-from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.strategies import SearchStrategy
 
 from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
 from hub.connector import Deadline, Outbound
 from hub.contracts import Contract, read_contract
 from hub.errors import MappingError
-from hub.finding import Finding
-from hub.generation import questions, requests
 from hub.mapping import CompiledMapping
 from hub.model import Submission
-from hub.occasions import DECISION, KEY, open_to, shown_answers
+from hub.proof.drawing import drawn, shrunk
+from hub.proof.finding import Finding
+from hub.proof.generation import questions, requests
+from hub.proof.occasions import DECISION, KEY, open_to, shown_answers
+from hub.proof.totality import Form, check_totality, name_of
 from hub.query import Query
 from hub.routing import Carried, named_steps
-from hub.totality import Form, check_totality, name_of
 from hub.yamlfile import line_of
 
 SAMPLES: Final = 200
@@ -237,59 +233,6 @@ def flaws_in(writing: Writing, contract: Contract | None) -> Iterator[Flaw]:
             yield Flaw(name, re.sub(r"/\d+", "[]", place).strip("/").replace("/", "."), reason)
         else:  # the writer's own words may hold the value: its kind of error tells flaws apart
             yield Flaw(name, "", f"{place} refuses it ({reason.partition(':')[0]})")
-
-
-def drawn(strategy: SearchStrategy[Any], samples: int, seed: int | None = 0) -> list[Any]:
-    """Draw so many values; the same ones each time for the same `seed`."""
-    found: list[Any] = []
-    _run(strategy, found.append, samples, seed, Phase.generate)
-    return found
-
-
-def shrunk(strategy: SearchStrategy[Any], shows: Callable[[Any], bool], samples: int, seed: int | None) -> Any:
-    """Find the smallest value that shows something; None when so many samples do not show it."""
-    found: list[Any] = []
-
-    def look(value: Any) -> None:
-        if shows(value):
-            found.append(value)
-            raise _ShownError
-
-    try:
-        _run(strategy, look, samples, seed, Phase.generate, Phase.shrink)
-    except _ShownError:
-        return found[-1]
-    return None
-
-
-class _ShownError(Exception):
-    """A value shows what is looked for."""
-
-
-def _run(
-    strategy: SearchStrategy[Any], body: Callable[[Any], None], samples: int, seed: int | None, *phases: Phase
-) -> None:
-    calm = hypothesis.settings(
-        max_examples=samples, deadline=None, database=None, phases=phases, suppress_health_check=list(HealthCheck)
-    )
-
-    def run(value: Any) -> None:
-        body(value)
-
-    made = calm(hypothesis.given(strategy)(run))
-    with without_a_trace():
-        (made if seed is None else hypothesis.seed(seed)(made))()
-
-
-@contextmanager
-def without_a_trace() -> Iterator[None]:
-    """Let Hypothesis keep what it remembers in a folder that is gone afterwards."""
-    with TemporaryDirectory(prefix="hub-") as folder:
-        set_hypothesis_home_dir(folder)
-        try:
-            yield
-        finally:
-            set_hypothesis_home_dir(None)
 
 
 def _used(form: Form) -> set[str]:

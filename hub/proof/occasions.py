@@ -11,10 +11,10 @@ from hub.contracts import read_schema
 from hub.manifest import Operation
 from hub.mapping import CompiledMapping, Expression
 from hub.model import DeliveryKey, Status, Submission
+from hub.proof.reading import joined, reads_of
+from hub.proof.witnesses import Witness, Witnesses, opened
 from hub.query import Query
-from hub.reading import joined, reads_of
 from hub.routing import Branch, Carried, Route, Step, named_steps
-from hub.witnesses import Witness, Witnesses, opened
 
 KEY: Final = DeliveryKey("167046020-1")
 DECISION: Final = {"accepted": False, "reason": "Pièce manquante"}

@@ -16,12 +16,12 @@ import jsonschema_rs
 
 from hub.contracts import MASK, Contract
 from hub.errors import MappingError
-from hub.finding import Finding
 from hub.functions import CLOSED_LIST
 from hub.mapping import FAILURES, CompiledMapping, Expression
-from hub.occasions import Source, source_of_schema
-from hub.reading import Tree, fields_of, reads_of, touches, unknown
-from hub.witnesses import Schema, Witness, opened
+from hub.proof.finding import Finding
+from hub.proof.occasions import Source, source_of_schema
+from hub.proof.reading import Tree, fields_of, reads_of, touches, unknown
+from hub.proof.witnesses import Schema, Witness, opened
 from hub.yamlfile import line_of
 
 WHOLE: Final = " with every field"

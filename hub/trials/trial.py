@@ -18,7 +18,6 @@ from hub.enclosures import NAMES_FILES, check_files
 from hub.errors import MappingError
 from hub.gate import read_json, validate_data, validate_envelope
 from hub.inbox import document_of
-from hub.legs import FAILED, Element, Leg, Message, Outcome
 from hub.mapping import CompiledMapping
 from hub.model import Verdict
 from hub.problems import Problem, ProblemType
@@ -38,6 +37,7 @@ from hub.routing import (
     Step,
 )
 from hub.settlement import delivery_id, key_of
+from hub.trials.legs import FAILED, Element, Leg, Message, Outcome
 from hub.words import FieldError
 
 NUMBER: Final = 100_000_000

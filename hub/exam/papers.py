@@ -13,10 +13,10 @@ import jsonschema_rs
 import orjson
 from pydantic import ValidationError
 
-from hub.candidate import Candidate, FailedError, Subject, demand, demand_discretion
 from hub.connector import Fault, Receipt
 from hub.contracts import read_schema
 from hub.errors import DeliveryError, TransientError, UncertainError
+from hub.exam.candidate import Candidate, FailedError, Subject, demand, demand_discretion
 from hub.manifest import MEANS, UNMAPPED, Certainty, Operation
 from hub.model import DeliveryKey, Effect, Verdict, delivery_key
 

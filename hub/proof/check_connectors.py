@@ -10,9 +10,9 @@ from typing import Any, Final
 from hub.catalogue import Catalogue
 from hub.contracts.xml_schema import Fault, WsdlOperation, operations_of_wsdl
 from hub.errors import ConfigurationError
-from hub.finding import Finding
 from hub.manifest import ErrorTable, Manifest
 from hub.model import Effect
+from hub.proof.finding import Finding
 
 CODE: Final = re.compile("code", re.IGNORECASE)
 SEARCH: Final = re.compile(

@@ -18,7 +18,7 @@ from hypothesis.strategies import SearchStrategy
 
 from hub.catalogue import Definition
 from hub.gate import ENVELOPE_SCHEMA
-from hub.patterns import CHARACTERS, LONGEST, compiled, texts_of
+from hub.proof.patterns import CHARACTERS, LONGEST, compiled, texts_of
 from hub.query import Query
 
 Schema = Mapping[str, Any]

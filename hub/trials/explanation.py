@@ -8,10 +8,10 @@ from typing import Any, Final
 import orjson
 
 from hub.catalogue import Definition
-from hub.difference import ABSENT, Cause, Difference, differences
-from hub.legs import Leg, Message, legs_in, shown_leg
-from hub.stored import Stored
-from hub.trial import Known, Supposed, walk
+from hub.trials.difference import ABSENT, Cause, Difference, differences
+from hub.trials.legs import Leg, Message, legs_in, shown_leg
+from hub.trials.stored import Stored
+from hub.trials.trial import Known, Supposed, walk
 
 LEDGER: Final = "the ledger"
 """Who says what steps were answered."""
