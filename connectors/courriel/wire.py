@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, ConfigDict, EmailStr, Field, model_validator
 
-from connectors.courriel.mime import Message, addresses, sender, words
 from hub.model import DeliveryKey, Frozen
 
 FIELD: Final = re.compile(r"\[([a-z][a-z0-9_]*)\]")
@@ -137,26 +138,28 @@ def read_key(identifier: str) -> DeliveryKey | None:
     return DeliveryKey(ours[1]) if ours else None
 
 
-def write_message(key: DeliveryKey, body: Body, template: Template, paper: Stationery) -> Message:
+def write_message(key: DeliveryKey, body: Body, template: Template, paper: Stationery) -> EmailMessage:
     """Write the message without its attachments; raises KeyError for a field nobody gave."""
-    headers = [sender(paper.sender_name, paper.sender), addresses("To", body.to)]
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Address(paper.sender_name, addr_spec=paper.sender)
+    message["To"] = ", ".join(body.to)
     if body.cc:
-        headers.append(addresses("Cc", body.cc))
+        message["Cc"] = ", ".join(body.cc)
     if body.reply_to:
-        headers.append(addresses("Reply-To", [body.reply_to]))
-    headers += [
-        words("Subject", one_line(render(template.subject, body.fields))),
-        f"Date: {format_datetime(paper.date)}",
-        f"Message-ID: {message_id(key, paper.domain)}",
-    ]
+        message["Reply-To"] = body.reply_to
+    message["Subject"] = one_line(render(template.subject, body.fields))
+    message["Date"] = paper.date
+    message["Message-ID"] = message_id(key, paper.domain)
     if paper.automatic:
-        headers.append("Auto-Submitted: auto-generated")
-    return Message(headers, render(template.text, body.fields))
+        message["Auto-Submitted"] = "auto-generated"
+    message.set_content(render(template.text, body.fields), cte="quoted-printable")
+    return message
 
 
-def attach(message: Message, attachment: Attachment) -> None:
+def attach(message: EmailMessage, attachment: Attachment) -> None:
     """Add a file."""
-    message.attach(safe_name(attachment.name), attachment.media_type, attachment.content)
+    kind, _, subtype = attachment.media_type.partition("/")
+    message.add_attachment(attachment.content, maintype=kind, subtype=subtype, filename=safe_name(attachment.name))
 
 
 def one_line(text: str) -> str:

@@ -29,13 +29,10 @@ from connectors._transport.smtp import stuffed
 from connectors.courriel.client import TEMPLATES, Courriel, connect, read_shelf
 from connectors.courriel.sandbox import Sandbox
 from connectors.courriel.wire import (
-    Attachment,
     Body,
     Stationery,
     Template,
-    attach,
     message_id,
-    one_line,
     read_key,
     render,
     safe_name,
@@ -266,24 +263,6 @@ def test_no_words_of_anybody_ever_make_a_header(subject, value, text):
     expected = {"From", "To", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding"}
     assert set(parsed.keys()) - {"MIME-Version"} == expected
     assert parsed["To"] == "a@b.fr"
-
-
-@given(st.text(min_size=1, max_size=300), st.text(max_size=300), st.text(max_size=120), st.binary(max_size=300))
-def test_what_is_written_is_read_back_by_the_library(subject, text, name, content):
-    body = Body(to=("a@b.fr", "c@d.fr"), cc=("e@f.fr",), subject=subject, text=text + ".", fields={})
-    try:
-        written = write_message(KEY, body, Template(body.subject, body.text), PAPER)
-    except KeyError:
-        return
-    attach(written, Attachment(name, "application/pdf", content))
-    assert max(map(len, written.as_bytes().split(b"\r\n"))) < 998
-    parsed = BytesParser(policy=email.policy.default).parsebytes(written.as_bytes())
-    assert (parsed["To"], parsed["Cc"]) == ("a@b.fr, c@d.fr", "e@f.fr")
-    assert " ".join(parsed["Subject"].split()) == one_line(subject)
-    assert parsed.get_body().get_content().splitlines() == (text + ".").encode().decode().splitlines()
-    (part,) = parsed.iter_attachments()
-    assert (part.get_filename(), part.get_content()) == (safe_name(name), content)
-    assert not parsed.defects
 
 
 async def test_messages_that_follow_each_other_share_a_line(sandbox, courriel):
