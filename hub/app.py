@@ -108,12 +108,12 @@ async def open_hub(
     """
     seen = fingerprint(settings.places)
     catalogue = read_catalogue(settings)
-    admit(catalogue, settings.places)
     configured = {**builtin(catalogue), **settings.targets}
     live = {name: connect(catalogue, name, said) for name, said in configured.items()}
     catalogue = offer(catalogue, live)
     _check_names(settings, live, targets)
     _check_sites(settings, live)
+    admit(catalogue, settings.places)
     announcer = Announcer()
     async with AsyncExitStack() as closing:
         closing.push_async_callback(_close_connectors, live)

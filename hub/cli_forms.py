@@ -17,7 +17,9 @@ OF_FORM: Final = ("code", "title", "kind", "version", "service", "retired")
 OF_CHANGE: Final = ("field", "title", "change", "breaking")
 RELOAD: Final = "/v1/operations/reload"
 
-forms = typer.Typer(help="Make kinds of the forms of a form generator.", no_args_is_help=True)
+forms = typer.Typer(
+    help="Make kinds of the forms of a form generator.\n\nExample: hub forms list", no_args_is_help=True
+)
 reloads = typer.Typer()
 reloads.add_typer(forms, name="forms", rich_help_panel=INSTALLATION)
 

@@ -12,7 +12,8 @@ from hub.terminal import Json, note, own_name, say, say_json
 
 new = typer.Typer(
     no_args_is_help=True,
-    help="Write a connector, a mapping, a kind or a target to begin with; nothing is ever overwritten.",
+    help="Write a connector, a mapping, a kind or a target to begin with; nothing is ever overwritten.\n\n"
+    "Example: hub new connector guichet --from guichet.wsdl",
 )
 
 Into = Annotated[

@@ -20,7 +20,7 @@ from hub.contracts import read_contract
 from hub.errors import ConfigurationError
 from hub.mapping import CompiledMapping, MappingFile
 from hub.proof.finding import Finding
-from hub.proof.occasions import ANY, Sources
+from hub.proof.occasions import ANY, Sources, users
 from hub.proof.proving import accept, prove
 from hub.yamlfile import read_yaml
 
@@ -120,7 +120,7 @@ def _digest_of(folder: Path) -> str:
 
 def _key(text: str, mapping: CompiledMapping, catalogue: Catalogue, contracts: _Contracts) -> str:
     parts = [_rules(), text, contracts.key(mapping)]
-    for name in () if mapping.kinds == (ANY,) else mapping.kinds:
+    for name in users(catalogue, mapping.name) if mapping.kinds == (ANY,) else mapping.kinds:
         if name in catalogue.kinds:
             parts.append(catalogue.kinds[name].version)
         elif name in catalogue.queries:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hub.catalogue import Catalogue, Definition
+from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
 from hub.contracts import read_schema
 from hub.manifest import Operation
 from hub.mapping import CompiledMapping, Expression
@@ -73,12 +73,17 @@ class Sources:
     def of(self, mapping: CompiledMapping) -> dict[str, Source]:
         """Give what a mapping is made from, by name: its kinds, its queries, or what a call-back tells.
 
+        One that is made from any kind is made from those on whose routes it stands.
+
         What a target gives has no schema: nothing is known of it.
         """
         found: dict[str, Source] = {}
         for name in mapping.kinds:
-            if name == ANY:
+            if name == ANY and mapping.name.endswith(f"/{CALLBACK_MAPPING}"):
                 found[name] = source_of_stages(mapping)
+            elif name == ANY:
+                kinds = self._catalogue.kinds
+                found |= {kind: self._of_kind(kinds[kind], mapping) for kind in users(self._catalogue, mapping.name)}
             elif name in self._catalogue.kinds:
                 found[name] = self._of_kind(self._catalogue.kinds[name], mapping)
             elif name in self._catalogue.queries:
@@ -104,6 +109,15 @@ class Sources:
             self._made[definition.kind] = list(Witnesses(schema))
         listed = joined([reads_of(Expression(one)) for one in lists]) if lists else None
         return Source(definition.kind, known, self._made[definition.kind], occasions, listed)
+
+
+def users(catalogue: Catalogue, mapping: str) -> list[str]:
+    """List the kinds on whose routes a mapping writes."""
+    return [
+        kind
+        for kind, definition in sorted(catalogue.kinds.items())
+        if any(step.using == mapping for step in definition.route.carried)
+    ]
 
 
 def source_of_schema(name: str, data: Mapping[str, Any], mapping: CompiledMapping) -> Source:

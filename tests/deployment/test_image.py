@@ -84,5 +84,5 @@ def test_a_hub_made_of_those_files_alone_lacks_nothing(stages, tmp_path):
     assert python("-c", "from hub.settings import HOME; print(HOME)").stdout.strip() == str(tmp_path)
     monitors = python("-c", "import monitoring.prometheus as m; print(m.__file__)").stdout.strip()
     assert monitors == str(tmp_path / "monitoring/prometheus.py")
-    checked = python("-m", "hub", "check")
+    checked = python("-m", "hub", "check", "--samples", "0")
     assert (checked.returncode, checked.stderr) == (0, "nothing to find fault with\n")

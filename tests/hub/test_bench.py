@@ -7,7 +7,6 @@ import http.client
 import os
 import random
 from io import StringIO
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import jsonschema_rs
@@ -305,4 +304,4 @@ def test_the_settings_of_the_benchmark_are_settings_of_a_hub(tmp_path):
     file.write_text((ASSETS / "hub.yaml").read_text().replace("$sink", "http://127.0.0.1:9"))
     said = Settings.read(file)
     assert set(said.targets) == {"banc"}
-    assert said.homes == (Path(tmp_path / "."),)
+    assert said.homes[0] == tmp_path
