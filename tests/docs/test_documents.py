@@ -63,12 +63,16 @@ def test_every_link_leads_to_something(documents):
                 assert anchor in [title.lower().replace(" ", "-") for title in titles], link
 
 
+SAMPLE = r"routes/\w+/samples/\w+[.]json"
+"""A sample, which may be one that `hub new kind` writes."""
+
+
 @pytest.fixture
 def here(documents, monkeypatch, tmp_path):
     """A folder with every file that a command may name."""
     shutil.copytree(HOME / "routes", tmp_path / "routes")
-    scaffolded = "routes/verts_arbre/samples/simple.json"  # `hub new kind` writes it in the tutorial
-    for name in ("data.json", scaffolded, *(name for document in documents for name in document.files())):
+    samples = {name for document in documents for name in re.findall(SAMPLE, document.path.read_text("utf-8"))}
+    for name in ("data.json", *samples, *(name for document in documents for name in document.files())):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
