@@ -88,7 +88,7 @@ def test_every_command_shown_exists_with_those_options(documents):
 
 def parse(command):
     """Parse a command as the command line would, and run nothing; a verb or group named in passing needs none."""
-    words, verb, context = shlex.split(command), HUB, HUB.context_class(HUB)
+    words, verb, context = shlex.split(command.partition(" < ")[0]), HUB, HUB.context_class(HUB)
     while isinstance(verb, TyperGroup) and words and not words[0].startswith("-"):
         _, verb, words = verb.resolve_command(context, words)
     if words or not (isinstance(verb, TyperGroup) or any(parameter.required for parameter in verb.params)):
