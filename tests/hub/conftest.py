@@ -41,6 +41,7 @@ MAPPING = """
 mapping: cible/{operation}
 from: "*"
 to: rest.{operation}
+allow_unproved: a list of its routes cannot be read for every request, which the door then refuses
 fields: {{objet: data.objet, numero: $string(number)}}
 examples: [{{name: un objet, given: {{number: 1, data: {{objet: o}}}}, expect: {{objet: o, numero: "1"}}}}]
 """
