@@ -301,7 +301,10 @@ def _revise(
 
 
 def _move_dates(book: Book, connection: Connection, request: Row[Any], document: Mapping[str, Any]) -> int | None:
-    """Move what waits for a corrected date, and give the law's; raises ConflictError when one cannot be read."""
+    """Move what waits for a corrected date, and give the law's; raises ConflictError when one cannot be read.
+
+    The end of a decision's time is counted from when it was asked for, and stays.
+    """
     route = book.definition(connection, request.version).route
     facts = FACTS.among(connection, [request.number])
     answers = answers_of(map(fact_of, facts))
@@ -309,13 +312,13 @@ def _move_dates(book: Book, connection: Connection, request: Row[Any], document:
         (row.id, route.named.get(row.step)) for row in facts if (row.state, row.code) == (State.WAITING, PENDING)
     ]
     try:
-        moments = {row: route.moment(step, document, answers) for row, step in waiting if isinstance(step, AwaitDate)}
+        dated = [(row, step) for row, step in waiting if isinstance(step, AwaitDate) and step.at]
+        moments = {row: route.moment(step, document, answers) for row, step in dated}
         due_at = route.due(document)
     except MappingError:
         raise ConflictError("a date that the route waits for cannot be read in this data") from None
     for row, moment in moments.items():
-        if moment:  # the end of a decision's time is counted from when it was asked for, and stays
-            connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row).values(next_at=moment))
+        connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row).values(next_at=moment or book.now()))
     return due_at
 
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from hub.access import Principal, Scope, allow, require, same_house
 from hub.acts import Act, Cancel, Correct, Decide, Done, Finalize, MissingError, Retry, UnsureError, Verify
 from hub.app import Hub
+from hub.enclosures import NAMES_FILES, check_files
 from hub.errors import ConflictError, MappingError
 from hub.gate import LARGEST_BODY, read_body, read_json, validate_data
 from hub.intake import FileTakenError, KeyReusedError, ReferenceTakenError
@@ -140,8 +141,11 @@ def check_correction(found: Found, data: Mapping[str, Any] | None) -> None:
         return
     definition = found.definition
     validate_data(definition.validator, definition.schema, data)
+    body = orjson.loads(found.row.body)
+    if NAMES_FILES in definition.source:
+        check_files(definition.schema, data, body.get("attachments", []))
     try:
-        rehearse(definition.route, {**orjson.loads(found.row.body), "data": data})
+        rehearse(definition.route, {**body, "data": data})
     except MappingError as error:
         raise problem_of(error) from None
 

@@ -15,7 +15,7 @@ Finding = Mapping[str, Any]
 
 
 async def examine(homes: Sequence[Path]) -> list[Finding]:
-    """Run `hub check` over `homes` in a process of its own, and give what it finds."""
+    """Run `hub check` over `homes` in a process of its own, and give what it finds; raises OSError, ValueError."""
     checking = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hub.proof.check", *map(str, homes)),
         stdin=asyncio.subprocess.DEVNULL,
@@ -30,7 +30,7 @@ async def examine(homes: Sequence[Path]) -> list[Finding]:
             await checking.wait()
     if checking.returncode:
         last = failed.decode("utf-8", "replace").strip().splitlines()[-1:]
-        return [finding("", f"the check could not be done: {''.join(last) or checking.returncode}")]
+        raise ChildProcessError("".join(last) or f"it ended with {checking.returncode}")
     found: list[Finding] = orjson.loads(said)
     return found
 

@@ -129,9 +129,10 @@ def retire(context: typer.Context, name: Name, config: Config = None, *, as_json
     taken = _hand_over(context)
     if as_json:
         say_json({"code": name, "message": message, "taken": taken})
-        return
-    say(f"whoever still asks for it reads: {message}")
-    note(_when(settings, taken))
+    else:
+        say(f"whoever still asks for it reads: {message}")
+        note(_when(settings, taken))
+    raise typer.Exit(taken is False)
 
 
 def _shelf(settings: Any) -> Any:

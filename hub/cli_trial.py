@@ -102,7 +102,9 @@ def explain(
     digits = "".join(number.split())
     with opened(settings.database) as engine:
         with reading(engine) as connection:
-            stored = find(connection, int(digits)) if digits.isdecimal() and digits.isascii() else None
+            stored = (
+                find(connection, int(digits)) if digits.isdecimal() and digits.isascii() and len(digits) == 9 else None
+            )
         if stored is None:
             raise typer.BadParameter("no request of this ledger has this number", param_hint="NUMBER")
         if reveal:

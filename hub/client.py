@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urljoin
 
 import aiohttp
 import orjson
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_exponential_jitter
 
 from hub.client_events import ForgedError, StageReached, read_event
 from hub.client_models import (
@@ -217,7 +217,7 @@ class Portal:
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type((BusyError, UnreachableError)),
             wait=_wait,
-            stop=stop_after_delay(patience),
+            stop=stop_before_delay(patience),
             reraise=True,
         )
 

@@ -55,15 +55,15 @@ class Inbox:
         """
         require(principal, Scope.SUBMIT)
         submission = validate_envelope(raw)
-        definition = self.definition(submission.kind)
         allow(principal, submission.kind, submission.site)
-        validate_data(definition.validator, definition.schema, raw["data"])
-        if NAMES_FILES in definition.source:
-            check_files(definition.schema, raw["data"], submission.attachments)
+        try:
+            definition = self._admitted(submission, raw["data"])
+        except Problem:
+            if (said_before := await self._said_before(principal, key, raw)) is not None:
+                return said_before  # it was admitted once, whatever the kind asks for now
+            raise
         if submission.attachments:
-            said_before = await self._ledger.read(replayed, principal.front_end, key, fingerprint(raw))
-            if said_before is not None:
-                self._announce(Accepted(submission.kind, replayed=True))
+            if (said_before := await self._said_before(principal, key, raw)) is not None:
                 return said_before
             await self._check_attachments(principal, submission.attachments)
         arrival = await self._arrival(principal, key, raw, submission, definition)
@@ -72,6 +72,21 @@ class Inbox:
         if not acceptance.replayed:
             self._wake(due(arrival))
         return acceptance
+
+    def _admitted(self, submission: Submission, data: Any) -> Definition:
+        """Hold a submission to its kind as it is now; raises Problem 404 or 422."""
+        definition = self.definition(submission.kind)
+        validate_data(definition.validator, definition.schema, data)
+        if NAMES_FILES in definition.source:
+            check_files(definition.schema, data, submission.attachments)
+        return definition
+
+    async def _said_before(self, principal: Principal, key: str, raw: Any) -> Acceptance | None:
+        """Find what the same submission was answered before."""
+        said = await self._ledger.read(replayed, principal.front_end, key, fingerprint(raw))
+        if said is not None:
+            self._announce(Accepted(raw["kind"], replayed=True))
+        return said
 
     def definition(self, kind: str) -> Definition:
         """Give the current definition of a kind; raises Problem 422 that names the field, 404 when it was retired."""

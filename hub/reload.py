@@ -79,7 +79,10 @@ class Reloader:
         """Look again and again, until cancelled."""
         while True:
             await asyncio.sleep(every)
-            await self.look()
+            try:
+                await self.look()
+            except OSError as error:  # no process, no descriptor, a folder that went away: the next look may do
+                log.warning("changed files cannot be looked for", error=type(error).__name__)
 
     async def look(self) -> None:
         """Take what changed since the last try, once it has been still from one look to the next."""
@@ -102,7 +105,10 @@ class Reloader:
 
     async def _take(self, seen: str) -> Sequence[Finding]:
         """Put what the files say in the place of the catalogue; gives what stands against it."""
-        findings = await examine(self._homes)
+        try:
+            findings = await examine(self._homes)
+        except (OSError, ValueError) as error:
+            return [finding("", f"the check could not be done, and is tried again: {type(error).__name__}")]
         if not findings:
             try:
                 catalogue, retired = await asyncio.to_thread(self._read)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hub.access import Keyring, Scope, require
-from hub.problems import Problem
+from hub.problems import Problem, ProblemType
 from hub.reload import Reloader, State
 from hub.settlement import iso
 
@@ -28,6 +29,8 @@ def doors(reloader: Reloader, keyring: Keyring) -> list[Route]:
             require(await keyring.authenticate(request.headers.get("authorization")), Scope.OPERATE)
         except Problem as problem:
             return problem.response()
+        except SQLAlchemyError:
+            return Problem(ProblemType.UNAVAILABLE).response()
         state = await reloader.reload() if request.method == "POST" else reloader.state
         return JSONResponse({**summary(state), "findings": list(state.findings)})
 

@@ -92,12 +92,20 @@ def read_data(answer: Answer, errors: ErrorTable) -> Mapping[str, Any]:
     match said:
         case {"errors": [*told]} if told:
             code = next((one for one in codes(told) if errors.find(one)), "")
+            if may_be_done(said.get("data"), told):
+                raise UncertainError(code or UNREADABLE)
             raise errors.failure(code, Verdict.UNCERTAIN if "data" in said else Verdict.REFUSED)
         case {"data": dict(data)} if answer.status == 200:
             return data
         case _ if answer.status >= 400:
             raise read_failure(answer, errors)
     raise UncertainError(UNREADABLE)
+
+
+def may_be_done(data: Any, told: list[Any]) -> bool:
+    """Say whether what was asked may be done, and only part of its answer failed: nothing is sure then."""
+    inside = any(isinstance(one, dict) and len(one.get("path") or ()) > 1 for one in told)
+    return inside or (isinstance(data, dict) and any(value is not None for value in data.values()))
 
 
 def codes(told: list[Any]) -> Iterator[str]:

@@ -54,6 +54,7 @@ USUAL: Final[Mapping[str, str]] = {
 
 WORDS: Final = frozenset(
     {"title", "description", "summary", "example", "examples", "$comment", "externalDocs", "$id", "$schema"}
+    | {"operationId", "tags"}
 )
 """Keywords of JSON that say nothing of the contract."""
 OF_THE_WHOLE: Final = frozenset({"info", "servers", "tags", "externalDocs"})
@@ -63,7 +64,7 @@ MAPS: Final = frozenset(
     | {"responses", "parameters", "requestBodies", "headers", "paths", "callbacks", "content", "securitySchemes"}
 )
 """Members whose own members bear names that somebody chose: none of those is a keyword."""
-SETS: Final = frozenset({"required", "enum", "type", "security", "tags"})
+SETS: Final = frozenset({"required", "enum", "type", "security", "anyOf", "oneOf", "allOf"})
 
 
 def digest(documents: Documents) -> str:

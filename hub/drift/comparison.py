@@ -118,6 +118,10 @@ def _lives(manifest: Manifest, said: TargetSettings) -> Iterator[tuple[str, Live
                 yield name, live
 
 
+UNREADABLE: Final = "unreadable"
+"""The code of a contract that nothing can be made of."""
+
+
 async def compare(target: Watched, shelf: Shelf, catalogue: Catalogue, homes: Sequence[Path]) -> Report:
     """Compare every contract of a target; what is seen first is kept. Raises OSError where the shelf fails."""
     compared = []
@@ -127,6 +131,8 @@ async def compare(target: Watched, shelf: Shelf, catalogue: Catalogue, homes: Se
             compared.append(await asyncio.to_thread(_compare, target, name, shown, shelf, (catalogue, tuple(homes))))
         except UnfitError as error:
             compared.append(Comparison(name, Standing.UNCHECKED, code=error.code))
+        except (ConfigurationError, ValueError, RecursionError):  # of a contract that nothing can be made of
+            compared.append(Comparison(name, Standing.UNCHECKED, code=UNREADABLE))
     return Report(target.name, moment(), tuple(compared))
 
 

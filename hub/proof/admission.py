@@ -1,7 +1,7 @@
 """Which mappings may run: those that are proved, and those that say why they need not be.
 
 A proof costs tens of milliseconds, so its outcome is remembered by what it depends upon: the mapping's text, what it is
-made from, its target's contract, and these rules. A process remembers all of them; the user's cache folder, those that
+made from, the connectors, and the hub's own code. A process remembers all of them; the user's cache folder, those that
 found nothing.
 """
 
@@ -11,7 +11,8 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,18 +25,18 @@ from hub.proof.occasions import ANY, Sources, users
 from hub.proof.proving import accept, prove
 from hub.yamlfile import read_yaml
 
-RULES: Final = (
-    *(f"proof/{name}" for name in ("proving", "occasions", "witnesses", "extremes", "reading")),
-    *("contracts/__init__", "mapping", "functions"),
-)
-"""The modules that decide what is proved."""
+ENGINES: Final = ("jlens", "jsonschema-rs")
+"""The packages by which expressions are read and contracts held."""
 
 _KNOWN: Final[dict[str, tuple[Finding, ...]]] = {}
 
 
-def cache_folder() -> Path:
-    """Say where proofs that found nothing are remembered."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "city-hub" / "proved"
+def cache_folder() -> Path | None:
+    """Say where proofs that found nothing are remembered: nowhere, for a user without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "city-hub" / "proved"
+    except RuntimeError:
+        return None
 
 
 def admit(catalogue: Catalogue, homes: Sequence[Path]) -> None:
@@ -90,36 +91,31 @@ class _Contracts:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._folders: dict[str, str] = {}
 
     def of(self, mapping: CompiledMapping) -> Any:
         package, manifest = self._part(mapping)
         return read_contract(package.folder, manifest, mapping.operation, package.load) if package else None
 
-    def key(self, mapping: CompiledMapping) -> str:
-        """Give what changes when the contract of a mapping's operation may have changed."""
-        package, manifest = self._part(mapping)
-        if package is None:
-            return ""
-        if mapping.connector not in self._folders:
-            self._folders[mapping.connector] = _digest_of(package.folder)
-        operation = manifest.operations.get(mapping.operation)
-        return f"{self._folders[mapping.connector]} {operation.contract if operation else ''}"
+    @cached_property
+    def key(self) -> str:
+        """Give what changes when any connector does: a mapping also reads what others answered."""
+        packages = sorted(self._catalogue.packages.items())
+        return " ".join(f"{name} {_digest_of(package.folder)}" for name, package in packages)
 
     def _part(self, mapping: CompiledMapping) -> tuple[Any, Any]:
         name = mapping.connector
         return self._catalogue.packages.get(name), self._catalogue.manifests.get(name)
 
 
-def _digest_of(folder: Path) -> str:
+def _digest_of(folder: Path, patterns: Sequence[str] = ("contract/**/*", "*.py", "*.toml")) -> str:
     digest = hashlib.sha256()
-    for file in sorted(file for file in folder.glob("contract/*") if file.is_file()):
-        digest.update(file.name.encode() + file.read_bytes())
+    for file in sorted(file for pattern in patterns for file in folder.glob(pattern) if file.is_file()):
+        digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 
 def _key(text: str, mapping: CompiledMapping, catalogue: Catalogue, contracts: _Contracts) -> str:
-    parts = [_rules(), text, contracts.key(mapping)]
+    parts = [_rules(), text, contracts.key]
     for name in users(catalogue, mapping.name) if mapping.kinds == (ANY,) else mapping.kinds:
         if name in catalogue.kinds:
             parts.append(catalogue.kinds[name].version)
@@ -130,12 +126,20 @@ def _key(text: str, mapping: CompiledMapping, catalogue: Catalogue, contracts: _
 
 @cache
 def _rules() -> str:
-    here = Path(__file__).parents[1]
-    return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in RULES)).hexdigest()
+    """Digest all that decides what is proved: this hub's own code, and what it reads expressions and contracts by."""
+    engines = "".join(version(name) for name in ENGINES)
+    return _digest_of(Path(__file__).parents[1], ("**/*.py",)) + engines
 
 
 def _is_remembered(folder: Path | None, key: str) -> bool:
-    return folder is not None and (folder / key).exists()
+    """Look for a proof's mark; one in a folder that others may write to counts for nothing."""
+    if folder is None:
+        return False
+    try:
+        kept = folder.stat()
+        return kept.st_uid == os.geteuid() and not kept.st_mode & 0o022 and (folder / key).exists()
+    except OSError:
+        return False
 
 
 def _remember(folder: Path | None, key: str) -> None:
@@ -143,7 +147,7 @@ def _remember(folder: Path | None, key: str) -> None:
     if folder is None or _KNOWN[key]:
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / key).touch()
     except OSError:
         return

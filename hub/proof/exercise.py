@@ -206,7 +206,8 @@ class Contracts:
     def _contract(self, connector: str, operation: str) -> Contract | None:
         if connector not in self.catalogue.packages:
             return None
-        return read_contract(self.catalogue.packages[connector].folder, self.catalogue.manifests[connector], operation)
+        package = self.catalogue.packages[connector]
+        return read_contract(package.folder, self.catalogue.manifests[connector], operation, package.load)
 
 
 def flaws_of(traffic: Traffic, request: dict[str, Any], contract_of: ContractOf) -> Iterator[Flaw]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from hub.errors import ConfigurationError
 from hub.packages import NAME, OURS, find_packages
-from hub.scaffold.draft import Draft, Drafts
+from hub.scaffold.draft import Draft, Drafts, literal
 from hub.scaffold.reading import read_drafts
 from hub.scaffold.sheets import as_json, imports, sheet
 from hub.scaffold.skeleton import Wanted, write_skeleton
@@ -96,7 +97,7 @@ def place_in_package(name: str) -> Place:
 
 def check_name(name: str, homes: tuple[Path, ...]) -> None:
     """Refuse a name that no connector may have, or that one has; raises ConfigurationError."""
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ConfigurationError(name, "a connector's name: lower case letters, digits and underscores, a letter first")
     if taken := find_packages(*homes).get(name):
         raise ConfigurationError(taken.folder, f"a connector is called {name!r} already: choose another name")
@@ -122,6 +123,7 @@ def connector_files(
         "source": contract.name if contract else "",
         "rows": rows_of(drafts),
         "imports": partial(imports, ours),
+        "literal": literal,
     }
     files: dict[str, Any] = {
         f"{folder}/{name}": sheet(name, **known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,10 +147,10 @@ def call(sort: str, *positional: Any, **named: Any) -> Written:
 
 
 def literal(value: Any) -> str:
-    """Write a value as Python code is formatted here: texts in double quotes."""
+    """Write a value as Python code is formatted here: texts in double quotes, whatever a contract makes them say."""
     if isinstance(value, tuple):
         return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
 def collected(file: Path) -> dict[str, bytes]:

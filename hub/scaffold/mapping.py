@@ -10,6 +10,7 @@ from typing import Any
 from hub.catalogue import Catalogue
 from hub.contracts import read_contract
 from hub.errors import ConfigurationError
+from hub.packages import NAME
 from hub.scaffold.skeleton import Wanted, write_skeleton
 
 
@@ -17,6 +18,8 @@ def mapping_files(catalogue: Catalogue, operation: str, kind: str, name: str = "
     """Give the file of a mapping `to` an operation; raises ConfigurationError for what does not exist."""
     connector, _, called = operation.partition(".")
     name = name or kind.replace(".", "_")
+    if not NAME.fullmatch(name):
+        raise ConfigurationError(name, "a mapping's name: lower case letters, digits and underscores, a letter first")
     schema, folder = _source(catalogue, kind)
     wanted = Wanted(
         name=f"{connector}/{name}",

@@ -58,12 +58,16 @@ def _order(line: str) -> tuple[bool, str]:
 def write_all(root: Path, files: Mapping[str, str | bytes]) -> list[Path]:
     """Write files below a folder; raises ConfigurationError, and writes nothing, when one stands in the way."""
     placed = {root / name: said for name, said in files.items()}
+    within = root.resolve()
     for file in placed:
+        if not file.parent.resolve().is_relative_to(within):
+            raise ConfigurationError(file, "leads out of the folder given: nothing was written")
         if file.exists() or file.is_symlink():
             raise ConfigurationError(file, "stands in the way: nothing was written; remove it, or choose another name")
     for file, said in placed.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(said if isinstance(said, bytes) else said.encode())
+        with file.open("xb") as new:
+            new.write(said if isinstance(said, bytes) else said.encode())
     return list(placed)
 
 
