@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from hub.access import Keyring
 from hub.attachments import Attachments
 from hub.book import Book, Callback
-from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition, read_catalogue
+from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
 from hub.clock import SteadyClock, database_clock, keep_time, system_clock
 from hub.collector import Collector
 from hub.connector import Configured, Connector
@@ -38,7 +38,7 @@ from hub.policy import Policy
 from hub.proof.admission import admit
 from hub.query import Query
 from hub.queue import Herald, Listener
-from hub.reload import Reloader, fingerprint
+from hub.reload import Reloader, read_still
 from hub.reload_door import doors
 from hub.routing import Done, only_asks
 from hub.settings import Settings, TargetSettings
@@ -106,8 +106,7 @@ async def open_hub(
     With `serve` this process carries deliveries, those of `targets` or all. With `hints` the broker nudges: a
     process that serves hears what is due, one that does not says so.
     """
-    seen = fingerprint(settings.places)
-    catalogue = read_catalogue(settings)
+    catalogue, seen = read_still(settings)
     configured = {**builtin(catalogue), **settings.targets}
     live = {name: connect(catalogue, name, said) for name, said in configured.items()}
     catalogue = offer(catalogue, live)

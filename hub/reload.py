@@ -18,12 +18,13 @@ import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub.catalogue import Catalogue
+from hub.catalogue import Catalogue, read_catalogue
 from hub.checking import Finding, examine, finding
 from hub.errors import ConfigurationError
 from hub.forms.shelf import retired_kinds
 from hub.ledger import Ledger
 from hub.model import Instant
+from hub.settings import Settings
 
 WATCHED: Final = (
     "routes/stages.yaml",
@@ -36,6 +37,9 @@ WATCHED: Final = (
 """The files of a home that make the catalogue, or prove it."""
 
 STILL_CHANGING: Final = "the files changed while they were read: they are taken once they are still"
+
+READINGS: Final = 5
+"""How often files that change while they are read are read again at start."""
 
 MOST_LOGGED: Final = 5
 
@@ -152,6 +156,22 @@ def fingerprint(homes: Sequence[Path]) -> str:
             for file in sorted(home.glob(pattern)):
                 digest.update(_glance(file))
     return digest.hexdigest()
+
+
+def read_still(settings: Settings) -> tuple[Catalogue, str]:
+    """Read the files that nobody writes meanwhile, and give their fingerprint; raises ConfigurationError."""
+    for _ in range(READINGS):
+        seen = fingerprint(settings.places)
+        try:
+            catalogue, broken = read_catalogue(settings), None
+        except ConfigurationError as error:
+            broken = error
+        if fingerprint(settings.places) != seen:
+            continue
+        if broken:
+            raise broken
+        return catalogue, seen
+    raise ConfigurationError("hub.yaml", f"homes: {STILL_CHANGING}")
 
 
 def version_of(catalogue: Catalogue) -> str:

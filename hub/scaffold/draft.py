@@ -150,7 +150,7 @@ def literal(value: Any) -> str:
     """Write a value as Python code is formatted here: texts in double quotes, whatever a contract makes them say."""
     if isinstance(value, tuple):
         return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def collected(file: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from hub.app import builtin, connect
 from hub.catalogue import Catalogue, Definition
 from hub.connector import Connector, Deadline, Exchange, File, IncomingFile, Outbound, Receipt
-from hub.errors import DeliveryError, RefusedError, TransientError
+from hub.errors import ConfigurationError, DeliveryError, RefusedError, TransientError
 from hub.model import DeliveryKey, Verdict
 from hub.sandboxes import Sandboxes
 from hub.settings import Settings, TargetSettings
@@ -69,6 +69,11 @@ async def courier_of(catalogue: Catalogue, settings: Settings, definition: Defin
     """Start the sandboxes that a route speaks to, and connect its targets to them; raises ConfigurationError."""
     wanted = {step.target: definition.mappings[step.using].connector for step in definition.route.carried}
     every = Sandboxes.find(homes=settings.homes).running
+    for connector in sorted(set(wanted.values()) - every.keys()):
+        if not catalogue.manifests[connector].builtin:
+            raise ConfigurationError(
+                catalogue.packages[connector].folder, "has no sandbox.py: only the real target is left"
+            )
     sandboxes = Sandboxes({name: every[name] for name in sorted(set(wanted.values()) & every.keys())})
     async with AsyncExitStack() as closing:
         closing.push_async_callback(sandboxes.stop)

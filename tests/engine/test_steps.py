@@ -52,6 +52,7 @@ ROUTES = {
         }
     ],
     "tacite": [{**DECISION, "within": "100ms", "by_default": "accept"}, TAKE],
+    "patient": [{**DECISION, "within": "1h"}, TAKE],
     "silence": [{**DECISION, "within": "100ms"}, TAKE],
     "horloge_legale": [DECISION],
 }
@@ -304,6 +305,21 @@ async def test_a_corrected_date_is_the_one_that_is_waited_for(town):
     with pytest.raises(ConflictError, match="cannot be read"):
         await town.act(Correct(number, {"objet": "certificat", "jour": "demain"}))
     await town.act(Correct(number, {"objet": "certificat", "jour": datetime.now(PARIS).isoformat()}))
+    assert (await town.settle(number)).status == "done"
+
+
+async def test_a_corrected_date_that_is_no_longer_there_is_not_waited_for(town):
+    number = await town.submit("date", jour=(datetime.now(PARIS) + timedelta(days=1)).isoformat())
+    await town.until(lambda: town.delivery(number, "jour").state == "waiting")
+    await town.act(Correct(number, {"objet": "certificat"}))
+    assert (await town.settle(number)).status == "done"
+
+
+async def test_data_may_be_corrected_while_a_decision_has_its_time(town):
+    number = await town.submit("patient")
+    await town.until(lambda: town.request(number).awaiting == "avis")
+    await town.act(Correct(number, {"objet": "corrigé"}))
+    await town.act(Decide(number, accepted=True))
     assert (await town.settle(number)).status == "done"
 
 

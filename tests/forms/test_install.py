@@ -106,6 +106,8 @@ async def test_a_new_version_is_for_new_requests_and_a_retired_form_for_none(set
         sentence = "La démarche « Fête des voisins » n'est plus proposée."
         assert (gone.status_code, gone.json()["detail"]) == (404, sentence)
         assert (await portal.get(f"/v1/kinds/{KIND}")).json()["detail"] == sentence
+        again = await portal.submit(KIND, "k-2", **submission())
+        assert (again.status_code, again.json()["numero"].replace(" ", "")) == (202, str(second))
     async with open_hub(settings) as carrying, desk_at(carrying) as portal:
         for number in (first, second):
             await portal.until(number, "done")
