@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from connectors._transport.contract import KEY, Contract, reference_in
+from connectors._transport.contract import INVALID, KEY, Contract, reference_in
 from connectors._transport.http import NO_HEADERS, Answer, HttpClient, HttpSettings, check_not_page, check_status
 from connectors._transport.xml import UNREADABLE
 from hub.connector import Deadline, Exchange, Outbound, Receipt
@@ -23,6 +23,8 @@ WHOLE: Final = "*"
 PLACE: Final = re.compile(r"\{([^}]+)\}")
 CODES: Final = ("code", "error", "errorCode", "type", "title")
 """Where an answer may say its error, nearest first; only what the errors table knows counts."""
+NOWHERE: Final = frozenset({"", ".", ".."})
+"""What no step of a path may be: servers read it as another path."""
 UNKNOWN_TO_US: Final = frozenset({401, 403})
 PERHAPS_TAKEN: Final = frozenset({408})
 
@@ -75,6 +77,8 @@ class JsonApi:
 
     async def _call(self, message: Outbound, call: Call, fields: Mapping[str, Any]) -> Answer:
         """Call; what has no body is kept by its method and path."""
+        if not can_be_written(call, fields):
+            raise self._errors.failure(INVALID, Verdict.REFUSED)
         path, exchange = write_path(call, fields), message.exchange
         headers = {**self._headers, KEY: message.key, **write_headers(call, fields)}
         content = write_body(call, fields)
@@ -101,6 +105,12 @@ class JsonApi:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
+
+
+def can_be_written(call: Call, fields: Mapping[str, Any]) -> bool:
+    """Say whether a path and headers hold what a message says: no step up or aside, no line break."""
+    steps = [text(fields.get(name, "")) for name in PLACE.findall(call.path)]
+    return not NOWHERE.intersection(steps) and all(one.isprintable() for one in write_headers(call, fields).values())
 
 
 def write_path(call: Call, fields: Mapping[str, Any]) -> str:

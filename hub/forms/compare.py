@@ -33,8 +33,10 @@ def compare(old: Form, new: Form) -> list[Change]:
     for code, (field, conditions) in after.items():
         if code not in before:
             said = f"added, {'required' if _must(field) else 'optional'}"
-            is_reached = "." not in code or code.partition(".")[0] in before
-            changes.append(Change(code, field.name, said, _must(field) and not conditions and is_reached))
+            within, inside, _ = code.rpartition(".")
+            asks_after = {one.field for one in conditions} | {f"{within}.{one.field}" for one in conditions if inside}
+            is_reached = (not inside or within in before) and (not conditions or bool(asks_after & before.keys()))
+            changes.append(Change(code, field.name, said, _must(field) and is_reached))
             continue
         changes += [Change(code, field.name, said, breaking) for said, breaking in _told(before[code], after[code])]
     changes += [
