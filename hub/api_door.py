@@ -16,13 +16,12 @@ from starlette.requests import Request
 from hub.access import Principal, Scope, allow, require, same_house
 from hub.acts import Act, Cancel, Correct, Decide, Done, Finalize, MissingError, Retry, UnsureError, Verify
 from hub.app import Hub
-from hub.enclosures import NAMES_FILES, check_files
 from hub.errors import ConflictError, MappingError
-from hub.gate import LARGEST_BODY, read_body, read_json, validate_data
+from hub.gate import LARGEST_BODY, read_body, read_json
 from hub.intake import FileTakenError, KeyReusedError, ReferenceTakenError
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
-from hub.rehearsal import rehearse
+from hub.rehearsal import hold, rehearse
 from hub.settlement import delivery_of
 from hub.stores import StoreError
 from hub.views import Found, find
@@ -139,13 +138,10 @@ def check_correction(found: Found, data: Mapping[str, Any] | None) -> None:
     """Hold corrected data to the schema and to the route their request is pinned to; raises Problem 422."""
     if data is None:
         return
-    definition = found.definition
-    validate_data(definition.validator, definition.schema, data)
     body = orjson.loads(found.row.body)
-    if NAMES_FILES in definition.source:
-        check_files(definition.schema, data, body.get("attachments", []))
+    hold(found.definition, data, body.get("attachments", []))
     try:
-        rehearse(definition.route, {**body, "data": data})
+        rehearse(found.definition.route, {**body, "data": data})
     except MappingError as error:
         raise problem_of(error) from None
 

@@ -14,15 +14,14 @@ from hub.access import Principal, Scope, allow, blind, require
 from hub.attachments import Attachments
 from hub.calendar import PARIS
 from hub.catalogue import Definition
-from hub.enclosures import NAMES_FILES, check_files
 from hub.errors import MappingError
 from hub.events import Accepted, Announcer
-from hub.gate import validate_data, validate_envelope
+from hub.gate import validate_envelope
 from hub.intake import Acceptance, Arrival, replayed
 from hub.ledger import Ledger
 from hub.model import Submission
 from hub.problems import Problem, ProblemType
-from hub.rehearsal import rehearse
+from hub.rehearsal import hold, rehearse
 from hub.settlement import delivery_id
 from hub.words import FieldError
 
@@ -76,9 +75,7 @@ class Inbox:
     def _admitted(self, submission: Submission, data: Any) -> Definition:
         """Hold a submission to its kind as it is now; raises Problem 404 or 422."""
         definition = self.definition(submission.kind)
-        validate_data(definition.validator, definition.schema, data)
-        if NAMES_FILES in definition.source:
-            check_files(definition.schema, data, submission.attachments)
+        hold(definition, data, submission.attachments)
         return definition
 
     async def _said_before(self, principal: Principal, key: str, raw: Any) -> Acceptance | None:

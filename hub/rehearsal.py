@@ -1,12 +1,22 @@
-"""A rehearsal: a route walked to its end on paper, to learn whether a request's data let it be walked at all."""
+"""What is asked of data before they are taken: they are held to their kind, and their route is rehearsed to its end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from hub.catalogue import Definition
+from hub.enclosures import NAMES_FILES, check_files
+from hub.gate import validate_data
 from hub.lifecycle import State
 from hub.routing import Decision, Fact, Route
+
+
+def hold(definition: Definition, data: Any, attachments: Collection[str]) -> None:
+    """Hold data, and the files they name, to a kind; raises Problem 422 that lists every field to correct."""
+    validate_data(definition.validator, definition.schema, data)
+    if NAMES_FILES in definition.source:
+        check_files(definition.schema, data, attachments)
 
 
 def rehearse(route: Route, document: Mapping[str, Any]) -> None:

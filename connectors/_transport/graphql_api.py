@@ -9,7 +9,8 @@ from typing import Any, Final
 import orjson
 
 from connectors._transport.contract import KEY, Contract, reference_in
-from connectors._transport.http import NO_HEADERS, Answer, HttpClient, HttpSettings, check_not_page, check_status
+from connectors._transport.contract_api import ContractApi
+from connectors._transport.http import NO_HEADERS, Answer, HttpSettings, check_not_page, check_status
 from connectors._transport.json_api import JSON, read_failure
 from connectors._transport.xml import UNREADABLE
 from hub.connector import Deadline, Exchange, Outbound, Receipt
@@ -29,7 +30,7 @@ class Ask:
     key: str = ""
 
 
-class GraphqlApi:
+class GraphqlApi(ContractApi):
     """A target that speaks GraphQL; what each operation asks is `contract/<operation>.graphql`."""
 
     def __init__(
@@ -41,10 +42,9 @@ class GraphqlApi:
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
         """Speak to the target of these settings; `headers` go with every call."""
-        self._errors, self._contract, self._asks = errors, contract, asks
-        self._headers, self._unavailable = {**JSON, **headers}, settings.unavailable
+        super().__init__(settings, errors, contract, {**JSON, **headers})
+        self._asks = asks
         self._documents = {name: (contract.folder / f"contract/{name}.graphql").read_text("utf-8") for name in asks}
-        self._http = HttpClient(settings)
 
     async def deliver(self, message: Outbound) -> Receipt:
         """Ask the operation's document, with the message as its variables."""
@@ -55,18 +55,9 @@ class GraphqlApi:
         details = self._contract.details(message.operation, read_data(answer, self._errors).get(ask.field))
         return Receipt(reference_in(details, ask.reference), details)
 
-    async def look_up(self, message: Outbound) -> Receipt | None:
-        """Say that it cannot be asked: a target that can is looked up in its own client."""
-        del message
-        raise UncertainError("cannot_be_asked")
-
     async def probe(self, deadline: Deadline) -> None:
         """Ask what its root is called, which every server knows."""
         read_data(await self._post(PROBE, Exchange(), deadline), self._errors)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
 
     async def _post(
         self, content: bytes, exchange: Exchange, deadline: Deadline, headers: Mapping[str, str] = NO_HEADERS

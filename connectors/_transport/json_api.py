@@ -11,7 +11,8 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from connectors._transport.contract import INVALID, KEY, Contract, reference_in
-from connectors._transport.http import NO_HEADERS, Answer, HttpClient, HttpSettings, check_not_page, check_status
+from connectors._transport.contract_api import ContractApi
+from connectors._transport.http import NO_HEADERS, Answer, HttpSettings, check_not_page, check_status
 from connectors._transport.xml import UNREADABLE
 from hub.connector import Deadline, Exchange, Outbound, Receipt
 from hub.errors import DeliveryError, UncertainError
@@ -47,7 +48,7 @@ class Call:
     key: str = ""
 
 
-class JsonApi:
+class JsonApi(ContractApi):
     """A target that speaks JSON over HTTP."""
 
     def __init__(
@@ -59,9 +60,8 @@ class JsonApi:
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
         """Speak to the target of these settings; `headers` go with every call."""
-        self._errors, self._contract, self._calls = errors, contract, calls
-        self._headers, self._unavailable = {**JSON, **headers}, settings.unavailable
-        self._http = HttpClient(settings)
+        super().__init__(settings, errors, contract, {**JSON, **headers})
+        self._calls = calls
 
     async def deliver(self, message: Outbound) -> Receipt:
         """Call the operation, and take its answer for one only as its contract says it."""
@@ -90,21 +90,12 @@ class JsonApi:
             if not content:
                 exchange.wrote(f"{call.method} {path}".encode())
 
-    async def look_up(self, message: Outbound) -> Receipt | None:
-        """Say that it cannot be asked: a target that can is looked up in its own client."""
-        del message
-        raise UncertainError("cannot_be_asked")
-
     async def probe(self, deadline: Deadline) -> None:
         """Read its address: any answer will do but a failure, or that it does not know us."""
         answer = await self._http.call("GET", "", exchange=Exchange(), deadline=deadline, headers=self._headers)
         check_status(answer, unavailable=self._unavailable)
         if answer.status in UNKNOWN_TO_US:
             raise read_failure(answer, self._errors)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
 
 
 def can_be_written(call: Call, fields: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from lxml import etree
 
 from connectors._transport.contract import KEY, Contract, reference_in
+from connectors._transport.contract_api import ContractApi
 from connectors._transport.http import Answer, HttpClient, HttpSettings, check_status
 from connectors._transport.soap import CONTENT_TYPE, WSDL, XSD, InvalidMessageError, SoapPort, first_in_body, read_body
 from connectors._transport.xml import UNREADABLE, Element, parse
@@ -78,16 +79,15 @@ class WsdlPort(SoapPort):
         return etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
 
 
-class SoapApi:
+class SoapApi(ContractApi):
     """A target that speaks SOAP 1.1, document/literal."""
 
     def __init__(
         self, settings: HttpSettings, errors: ErrorTable, contract: Contract, wsdl: str, calls: Mapping[str, Call]
     ) -> None:
         """Speak to the target of these settings; `wsdl` is a file of the contract's folder."""
-        self._errors, self._contract, self._calls = errors, contract, calls
-        self._unavailable = settings.unavailable
-        self._http = HttpClient(settings)
+        super().__init__(settings, errors, contract)
+        self._calls = calls
         self._port = WsdlPort(contract.folder / "contract" / wsdl, self._http, errors, settings.unavailable)
 
     async def deliver(self, message: Outbound) -> Receipt:
@@ -99,11 +99,6 @@ class SoapApi:
         details = self._contract.details(message.operation, read_values(answered, shape))
         return Receipt(reference_in(details, call.reference), details)
 
-    async def look_up(self, message: Outbound) -> Receipt | None:
-        """Say that it cannot be asked: a target that can is looked up in its own client."""
-        del message
-        raise UncertainError("cannot_be_asked")
-
     async def probe(self, deadline: Deadline) -> None:
         """Read its address: whatever a SOAP port answers to that, it is there, unless it does not know us."""
         answer = await self._http.call("GET", "", exchange=Exchange(), deadline=deadline)
@@ -111,10 +106,6 @@ class SoapApi:
             check_status(answer, unavailable=self._unavailable)
         if answer.status in UNKNOWN_TO_US:
             raise self._errors.failure(f"http_{answer.status}")
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
 
 
 class Inline(etree.Resolver):

@@ -12,7 +12,8 @@ from lxml import etree
 from zeep.xsd import Schema
 
 from connectors._transport.contract import INVALID, KEY, Contract, reference_in
-from connectors._transport.http import Answer, HttpClient, HttpSettings, check_not_page, check_status
+from connectors._transport.contract_api import ContractApi
+from connectors._transport.http import Answer, HttpSettings, check_not_page, check_status
 from connectors._transport.json_api import UNKNOWN_TO_US, read_failure
 from connectors._transport.soap import SETTINGS, ContractFolder, paths_in
 from connectors._transport.xml import UNREADABLE, Element, parse
@@ -73,7 +74,7 @@ class Documents:
         return etree.QName(root).localname == element and bool(self._schema.validate(root))
 
 
-class XmlApi:
+class XmlApi(ContractApi):
     """A target that takes XML documents."""
 
     def __init__(
@@ -85,9 +86,8 @@ class XmlApi:
         documents: Mapping[str, Document],
     ) -> None:
         """Speak to the target of these settings; `xsd` is a file of the contract's folder."""
-        self._errors, self._contract, self._documents = errors, contract, documents
-        self._unavailable = settings.unavailable
-        self._http = HttpClient(settings)
+        super().__init__(settings, errors, contract)
+        self._documents = documents
         self._schema = Documents(contract.folder / "contract" / xsd)
 
     async def deliver(self, message: Outbound) -> Receipt:
@@ -107,21 +107,12 @@ class XmlApi:
         details = self._contract.details(message.operation, self._read(message.operation, document, answer))
         return Receipt(reference_in(details, document.reference), details)
 
-    async def look_up(self, message: Outbound) -> Receipt | None:
-        """Say that it cannot be asked: a target that can is looked up in its own client."""
-        del message
-        raise UncertainError("cannot_be_asked")
-
     async def probe(self, deadline: Deadline) -> None:
         """Read its address: any answer will do but a failure, or that it does not know us."""
         answer = await self._http.call("GET", "", exchange=Exchange(), deadline=deadline)
         check_status(answer, unavailable=self._unavailable)
         if answer.status in UNKNOWN_TO_US:
             raise read_failure(answer, self._errors)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
 
     def _write(self, message: Outbound, document: Document) -> bytes:
         fields = self._contract.fields(message, self._errors, document.key)

@@ -14,14 +14,13 @@ from pydantic import RootModel
 
 from hub.catalogue import Definition
 from hub.clock import system_clock
-from hub.enclosures import NAMES_FILES, check_files
 from hub.errors import MappingError
-from hub.gate import read_json, validate_data, validate_envelope
+from hub.gate import read_json, validate_envelope
 from hub.inbox import document_of
 from hub.mapping import CompiledMapping
 from hub.model import Verdict
 from hub.problems import Problem, ProblemType
-from hub.rehearsal import rehearse
+from hub.rehearsal import hold, rehearse
 from hub.routing import (
     NOTHING,
     Await,
@@ -77,9 +76,7 @@ def admitted(definition: Definition, content: bytes) -> dict[str, Any]:
     if submission.kind != definition.kind:
         other = FieldError("/kind", "Type de démarche", f"le circuit essayé est celui de {definition.kind}")
         raise Problem(ProblemType.INVALID, errors=[other])
-    validate_data(definition.validator, definition.schema, raw["data"])
-    if NAMES_FILES in definition.source:
-        check_files(definition.schema, raw["data"], submission.attachments)
+    hold(definition, raw["data"], submission.attachments)
     document = document_of(NUMBER, system_clock(), submission, raw["data"])
     try:
         definition.route.due(document)
