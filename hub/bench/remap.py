@@ -12,7 +12,6 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,16 +19,15 @@ import orjson
 
 from hub.bench.growth import MAKING
 from hub.bench.request import sample, vary
+from hub.bench.storing import store
 from hub.bench.systems import ASSETS
-from hub.book import Book, keep
 from hub.catalogue import Catalogue
-from hub.database import migrate, open_database
-from hub.intake import FIRST_NUMBER, Arrival, accept
+from hub.clock import system_clock
+from hub.intake import FIRST_NUMBER
 from hub.trials.regression import Job, compare
 from hub.trials.stored import Choice
 
 MAPPING: Final = "rest/banc_essai"
-BATCH: Final = 1000
 SURNAMES: Final = ("Lefèvre", "Marchand", "Nguyễn", "Da Silva", "Le Goff", "Benali", "Rossi", "D'Œuvre")
 CHANGES: Final = (
     ("nom: $upper($ascii(data.child.last_name))", "nom: $upper(data.child.last_name)"),
@@ -40,41 +38,16 @@ CHANGES: Final = (
 
 def fill(url: str, requests: int) -> None:
     """Write so many requests down, as the door does, each with other names."""
-    migrate(url)
-    book = Book(Catalogue.read(ASSETS))
-    database = open_database(url)
-    with database.begin() as connection:
-        keep(book, connection, [book.catalogue])
-    arrivals = _arrivals(book, requests)
-    while some := list(islice(arrivals, BATCH)):
-        with database.begin() as connection:
-            accept(connection, some)
-    database.dispose()
+    catalogue = Catalogue.read(ASSETS)
+    [kind] = catalogue.kinds
+    store(url, catalogue, kind, ((document, system_clock()) for document in _documents(requests)))
 
 
-def _arrivals(book: Book, requests: int) -> Iterator[Arrival]:
-    [definition] = book.catalogue.kinds.values()
+def _documents(requests: int) -> Iterator[dict[str, Any]]:
     chance = random.Random(2026)  # noqa: S311  # not a secret
-    said, moment = sample(), book.now()
+    said = sample()
     for number in range(FIRST_NUMBER, FIRST_NUMBER + requests):
-        document = {"number": number, **_varied(vary(said, chance), chance), "received_at": "2026-09-07T09:12:45+02:00"}
-        yield Arrival(
-            number=number,
-            front_end="portail",
-            site="principal",
-            kind=definition.kind,
-            channel="internet",
-            external_reference=f"REF-{number}",
-            idempotency_key=f"cle-{number}",
-            fingerprint="f" * 64,
-            version=definition.version,
-            body=orjson.dumps(document).decode(),
-            progress=definition.route.progress(document, (), {}),
-            name_index="n" * 64,
-            email_index=None,
-            phone_index=None,
-            received_at=moment,
-        )
+        yield {"number": number, **_varied(vary(said, chance), chance), "received_at": "2026-09-07T09:12:45+02:00"}
 
 
 def _varied(submission: dict[str, Any], chance: random.Random) -> dict[str, Any]:

@@ -3,19 +3,15 @@
 import json
 import re
 import shlex
-from dataclasses import replace
 
-import orjson
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from hub.book import Book, keep
+from hub.bench.storing import store
 from hub.catalogue import Catalogue
 from hub.cli_regression import regressions
 from hub.cli_trial import trials
-from hub.database import migrate, open_database
-from hub.intake import FIRST_NUMBER, Arrival, accept
 from hub.settings import HOME
 from hub.trials.difference import Cause
 from hub.trials.trial import admitted
@@ -40,37 +36,14 @@ def checkout(document, tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hub.yaml").write_text(json.dumps({"database": f"sqlite:///{tmp_path}/hub.db"}))
-    store(f"sqlite:///{tmp_path}/hub.db")
+    stored(f"sqlite:///{tmp_path}/hub.db")
     return tmp_path
 
 
-def store(database):
+def stored(database):
     catalogue = Catalogue.read(HOME)
-    definition = catalogue.kinds[KIND]
-    document = admitted(definition, (HOME / SAMPLE).read_bytes())
-    arrival = Arrival(
-        number=FIRST_NUMBER,
-        front_end="portail",
-        site="principal",
-        kind=KIND,
-        channel="internet",
-        external_reference=None,
-        idempotency_key="k",
-        fingerprint="f" * 64,
-        version=definition.version,
-        body=orjson.dumps(document).decode(),
-        progress=definition.route.progress(document, (), {}),
-        name_index="n" * 64,
-        email_index=None,
-        phone_index=None,
-        received_at=1_788_000_000_000,
-    )
-    migrate(database)
-    engine = open_database(database)
-    with engine.begin() as connection:
-        keep(Book(replace(catalogue, kinds={KIND: definition})), connection, [catalogue])
-        accept(connection, [arrival])
-    engine.dispose()
+    document = admitted(catalogue.kinds[KIND], (HOME / SAMPLE).read_bytes())
+    store(database, catalogue, KIND, [(document, 1_788_000_000_000)])
 
 
 def run(command):

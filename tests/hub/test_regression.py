@@ -3,17 +3,15 @@
 import asyncio
 import json
 
-import orjson
 import pytest
 from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from hub.bench.remap import changed, fill, measure
-from hub.book import Book, keep
+from hub.bench.storing import store
 from hub.catalogue import Catalogue
 from hub.cli_regression import regressions
-from hub.database import migrate, open_database
-from hub.intake import Arrival, accept
+from hub.database import open_database
 from hub.tables import DEFINITIONS, EVENTS
 from hub.trials.difference import Cause, differences
 from hub.trials.regression import Job, compare
@@ -101,39 +99,12 @@ def home(tmp_path):
 @pytest.fixture
 def ledger(database, home):
     """Forty requests, stored as the door stores them."""
-    migrate(database)
-    store(database, Catalogue.read(home), range(100_000_000, 100_000_040))
+    stored(database, Catalogue.read(home), range(100_000_000, 100_000_040))
     return database
 
 
-def store(database, catalogue, numbers):
-    definition = catalogue.kinds["dossier"]
-    engine = open_database(database)
-    with engine.begin() as connection:
-        keep(Book(catalogue), connection, [catalogue])
-        accept(connection, [arrival_of(definition, number) for number in numbers])
-    engine.dispose()
-
-
-def arrival_of(definition, number):
-    document = document_of(number)
-    return Arrival(
-        number=number,
-        front_end="portail",
-        site="principal",
-        kind="dossier",
-        channel="internet",
-        external_reference=None,
-        idempotency_key=f"k-{number}",
-        fingerprint="f" * 64,
-        version=definition.version,
-        body=orjson.dumps(document).decode(),
-        progress=definition.route.progress(document, (), {}),
-        name_index="n" * 64,
-        email_index=None,
-        phone_index=None,
-        received_at=1_788_000_000_000 + number,
-    )
+def stored(database, catalogue, numbers):
+    store(database, catalogue, "dossier", ((document_of(number), 1_788_000_000_000 + number) for number in numbers))
 
 
 def regress(*words):
@@ -173,8 +144,7 @@ def ledger_of_one(tmp_path_factory):
     """A ledger that all the bugs are held to: reading changes nothing."""
     home = write_home(tmp_path_factory.mktemp("ledger"))
     database = f"sqlite:///{home}/hub.db"
-    migrate(database)
-    store(database, Catalogue.read(home), range(100_000_000, 100_000_040))
+    stored(database, Catalogue.read(home), range(100_000_000, 100_000_040))
     return database
 
 
