@@ -294,7 +294,7 @@ async def test_what_bears_no_key_is_asked_once(act, said, error):
 
 
 async def test_patience_ends_with_the_last_error():
-    async with hub_that_says(BUSY) as (url, asked), Portal(url, "k", patience=timedelta(milliseconds=300)) as hub:
+    async with hub_that_says(BUSY) as (url, asked), Portal(url, "k", patience=timedelta(seconds=2)) as hub:
         with pytest.raises(BusyError):
             await hub.submit(LETTER, "clef")
     assert len(asked) >= 2
