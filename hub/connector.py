@@ -146,6 +146,21 @@ class Connector(Protocol):
 
 
 @runtime_checkable
+class Finder(Protocol):
+    """A connector whose target can be asked for one of its own references: what a person closed by hand is so proved."""
+
+    finds: frozenset[str]
+    """The operations whose references it can ask for."""
+
+    async def find(self, message: Outbound, reference: str) -> bool:
+        """Say whether the target has `reference`, as what `message.operation` makes; its body is empty.
+
+        Raises UncertainError when it cannot say, RefusedError when the reference cannot be one of its own.
+        """
+        ...
+
+
+@runtime_checkable
 class Configured(Protocol):
     """A connector whose operations come from its target's settings instead of its manifest (`rest`)."""
 
