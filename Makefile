@@ -21,7 +21,8 @@ install: .venv/.installed ## create .venv with the locked dependencies
 
 servers: install ## PostgreSQL, RabbitMQ and Prometheus, where apt-get may install them; they are not started
 	@sh tests/servers.sh $$($(BIN)/python -c "from hub.servers import missing; print(*missing())") \
-	  $$(command -v promtool >/dev/null || echo prometheus)
+	  $$(command -v promtool >/dev/null || echo prometheus) \
+	  $$(command -v chromium >/dev/null || echo chromium fonts-dejavu-core)
 
 demo: install $(SERVERS) ## a September hour through the whole hub, with sandboxes (ONCE=1 ends by itself)
 	@$(BIN)/hub demo $(if $(ONCE),--once) $(if $(MODE),--mode $(MODE))

@@ -97,6 +97,22 @@ class FrontEnd(Frozen):
     callback: str | None = None
 
 
+class ConsoleSettings(Frozen):
+    """How the city's own console looks, and how long one may stay in it.
+
+    `theme`: a style sheet of the city's, laid over ours. `tiles`: where a map's background comes from, with {z}, {x}
+    and {y}; without it the map has none. `districts`: a GeoJSON file whose features bear a `name`.
+    """
+
+    city: Annotated[str, Field(min_length=1, max_length=80)] = "Ma ville"
+    theme: Path | None = None
+    tiles: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.-]+(:\d+)?/\S+$")] | None = None
+    attribution: Annotated[str, Field(max_length=200)] = ""
+    districts: Path | None = None
+    idle: Duration = Field(default=timedelta(minutes=30), gt=timedelta(0))
+    stay: Duration = Field(default=timedelta(hours=10), gt=timedelta(0))
+
+
 class Settings(Frozen):
     """What `hub.yaml` says. Paths are relative to the file itself."""
 
@@ -110,10 +126,12 @@ class Settings(Frozen):
     targets: Mapping[str, TargetSettings] = Field(default_factory=dict)
     front_ends: Mapping[str, FrontEnd] = Field(default_factory=dict)
     sites: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    console: ConsoleSettings = ConsoleSettings()
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     fetch_every: Duration = timedelta(minutes=1)
     drift_every: Duration = Field(default=timedelta(days=1), ge=timedelta(0))
+    probe_every: Duration = Field(default=timedelta(minutes=1), ge=timedelta(0))
     contracts: Path = Path("var/contracts")
     sweep_every: Duration = timedelta(seconds=1)
     grace: Duration = timedelta(seconds=30)
@@ -131,6 +149,7 @@ class Settings(Frozen):
                 "files": _files(said.files, folder),
                 "secret_file": folder / said.secret_file,
                 "contracts": folder / said.contracts,
+                "console": _console(said.console, folder),
                 "forms": forms,
                 "homes": tuple(dict.fromkeys([*installed_homes(), *(folder / home for home in said.homes), forms])),
             }
@@ -181,6 +200,12 @@ def from_environment(name: str) -> str | None:
 def _files(said: Path | Bucket, folder: Path) -> Path | Bucket:
     """Put relative folders beside the settings."""
     return said.model_copy(update={"arrivals": folder / said.arrivals}) if isinstance(said, Bucket) else folder / said
+
+
+def _console(said: ConsoleSettings, folder: Path) -> ConsoleSettings:
+    """Put the console's files beside the settings."""
+    files = {"theme": said.theme, "districts": said.districts}
+    return said.model_copy(update={name: folder / file for name, file in files.items() if file})
 
 
 def _placed(url: str, folder: Path) -> str:
