@@ -18,7 +18,7 @@ from starlette.types import Scope
 
 from hub.app import Hub
 from hub.problems import Problem
-from monitoring.console import page_entrance, page_rights
+from monitoring.console import page_decisions, page_entrance, page_papers, page_rights
 from monitoring.console.door import (
     ForbiddenError,
     ForgedError,
@@ -37,6 +37,8 @@ UNTOLD: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": Fa
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     page_entrance.router,
     page_rights.router,
+    page_decisions.router,
+    page_papers.router,
 )
 """One a page."""
 
