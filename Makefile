@@ -6,7 +6,7 @@ MODE ?=
 SERVERS := $(if $(filter distributed,$(MODE)),servers)
 
 .DEFAULT_GOAL := help
-.PHONY: help install servers demo up check test mutants bench clean
+.PHONY: help install servers demo up check test mutants bench screenshots clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,7 +39,7 @@ check: install ## ruff, mypy, import contracts, hub check
 
 test: check servers ## check, every test, and whether the tests catch a hub without its safeguards
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/faults
-	$(BIN)/pytest tests/faults
+	$(BIN)/pytest -n 2 --dist loadfile tests/faults
 	$(MAKE) --no-print-directory mutants
 
 mutants: install ## take the hub's safeguards out, one at a time: some test must notice each
@@ -47,6 +47,9 @@ mutants: install ## take the hub's safeguards out, one at a time: some test must
 
 bench: install $(SERVERS) ## how fast, beside a plain stack on the same load
 	$(BIN)/hub bench $(if $(MODE),--mode $(MODE)) --json
+
+screenshots: install servers ## the pictures of docs/console.md, taken of the demonstration
+	$(BIN)/python -m tests.browser.screenshots
 
 clean: ## forget what was built
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from hub.accounts import Account, Right
 from hub.connector import LOOPBACK
 from hub.database import migrate
+from hub.doorkeeper import draw_password, make_account
 from hub.locksmith import make_first_keys
 from hub.processes import Child, child
 from hub.sandboxes import FRONT_END, aimed_at
@@ -20,8 +22,14 @@ from hub.servers import Postgres, RabbitMQ
 from hub.settings import Settings
 from hub.throwaway import free_port
 
-SETTINGS: Final = {"sweep_every": "250ms", "grace": "5s"}
+SETTINGS: Final = {
+    "sweep_every": "250ms",
+    "grace": "5s",
+    "console": {"districts": str(Path(__file__).with_name("quartiers.json"))},
+}
 WORKERS: Final = 2
+OPERATOR: Final = "agnes"
+"""Who may enter the console."""
 
 
 @dataclass
@@ -31,6 +39,9 @@ class City:
     url: str
     control: str
     keys: Mapping[str, str]
+    login: str = ""
+    password: str = ""
+    """An operator's account in the console."""
     disaster: Callable[[], Awaitable[str]] | None = None
     """What may happen to its processes in the middle of the hour; says what did."""
 
@@ -43,7 +54,8 @@ async def embedded(home: Path, stack: AsyncExitStack) -> City:
     config = write_settings(home, SETTINGS)
     start = ("up", "--config", config, "--sandboxes", "--port", "0", "--json", "--tied")
     told = (await stack.enter_async_context(child(*start, log=home / "var/hub.log"))).announced
-    return City(told["url"], told["sandboxes"], told["keys"])
+    password = await asyncio.to_thread(make_operator, Settings.read(Path(config)))
+    return City(told["url"], told["sandboxes"], told["keys"], OPERATOR, password)
 
 
 async def apart(home: Path, stack: AsyncExitStack) -> City:
@@ -96,7 +108,8 @@ async def distributed(home: Path, stack: AsyncExitStack) -> City:
     for _ in range(WORKERS):
         await crew.hire()
     api = await site.start("api", stack)
-    return City(api.announced["url"], sandboxes.announced["control"], keys, crew.lose_one)
+    password = await asyncio.to_thread(make_operator, site.settings)
+    return City(api.announced["url"], sandboxes.announced["control"], keys, OPERATOR, password, crew.lose_one)
 
 
 OPENINGS: Final[Mapping[str, Opening]] = {"embedded": embedded, "distributed": distributed}
@@ -110,11 +123,15 @@ class Site:
     config: str
     servers: Mapping[str, str]
 
+    @property
+    def settings(self) -> Settings:
+        """What its processes go by."""
+        return Settings.read(Path(self.config)).model_copy(update={"database": self.servers["HUB_DATABASE_URL"]})
+
     def prepare(self) -> dict[str, str]:
         """Make the ledger's tables, and a key for each role."""
-        settings = Settings.read(Path(self.config)).model_copy(update={"database": self.servers["HUB_DATABASE_URL"]})
-        migrate(settings.database)
-        return make_first_keys(settings, FRONT_END)
+        migrate(self.settings.database)
+        return make_first_keys(self.settings, FRONT_END)
 
     async def start(self, verb: str, stack: AsyncExitStack) -> Child:
         """Start one of its processes, on a port of its own."""
@@ -141,6 +158,13 @@ class Crew:
         await lost.process.wait()
         await self.hire()
         return f"worker {lost.announced['worker'][:8]} killed (kill -9), another started"
+
+
+def make_operator(settings: Settings) -> str:
+    """Make an account that may do everything, and give its password."""
+    password = draw_password()
+    make_account(settings, Account(login=OPERATOR, name="Agnès, exploitation", rights=frozenset(Right)), password)
+    return password
 
 
 @asynccontextmanager

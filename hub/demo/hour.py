@@ -17,6 +17,7 @@ from rich.console import Console
 from hub.client import HubClient
 from hub.demo.city import City, open_city
 from hub.demo.control import Control
+from hub.demo.leftover import leave_some
 from hub.demo.proof import prove, say_proof
 from hub.demo.screen import show
 from hub.demo.story import World, bring_trouble, decide_renewals, finish_parked, settled, strike, submit_hour
@@ -67,9 +68,11 @@ async def show_hour(plan: Plan) -> int:
     console = Console()
     with TemporaryDirectory(prefix="hub-demo-") as folder:
         async with _opened(Path(folder), plan, console) as (world, city):
-            await _live(world, plan, console, city)
+            await live(world, plan, city, console)
             proof = await prove(world.operator, world.control, world.accepted)
             if not plan.once:
+                console.print("leaving a few requests for you to see to…", highlight=False)
+                await leave_some(world, read_samples(HOME))
                 _invite(city, console)
                 say_proof(proof, console)
                 await signalled()
@@ -93,15 +96,16 @@ async def _opened(home: Path, plan: Plan, console: Console) -> AsyncIterator[tup
         yield World(front_end, agent, operator, control, chance), city
 
 
-async def _live(world: World, plan: Plan, console: Console, city: City) -> None:
-    """Let the hour go by, and wait until everything has come to its end."""
+async def live(world: World, plan: Plan, city: City, console: Console | None = None) -> None:
+    """Let the hour go by, shown on a console if there is one, and wait until everything has come to its end."""
     drafts = list(draw_hour(read_samples(HOME), plan.requests, plan.seed))
     async with asyncio.TaskGroup() as group:
         for part in (bring_trouble(world, plan.requests), decide_renewals(world), finish_parked(world)):
             group.create_task(part)
         if city.disaster:
             group.create_task(strike(world, plan.requests, city.disaster))
-        group.create_task(show(world, console))
+        if console:
+            group.create_task(show(world, console))
         await submit_hour(world, drafts, plan.per_second)
         try:
             await asyncio.wait_for(settled(world), PATIENCE)
@@ -115,6 +119,7 @@ def _invite(city: City, console: Console) -> None:
     url, control, operator = city.url, city.control, city.keys["operator"]
     lines = (
         "",
+        f"console         {url}/console/   as {city.login}, password {city.password}",
         f"API             {url}/docs",
         f"metrics         {url}/metrics",
         f"mailbox         {control}/mailbox",

@@ -100,9 +100,14 @@ async def submit_hour(world: World, drafts: Sequence[Draft], per_second: float) 
 
 
 async def _submit(world: World, draft: Draft) -> None:
+    await world.count(await submit_one(world, draft))
+
+
+async def submit_one(world: World, draft: Draft) -> str:
+    """Submit a request with its files; gives its number."""
     files = [await world.front_end.attach(paper.name, paper.media_type, paper.content) for paper in draft.papers]
     receipt = await world.front_end.submit({**draft.submission, "attachments": files}, draft.key)
-    await world.count(receipt["number"])
+    return str(receipt["number"])
 
 
 async def bring_trouble(world: World, requests: int) -> None:
