@@ -14,12 +14,22 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from hub import api_files, api_kinds, api_operations, api_queries, api_requests, api_targets
+from hub import (
+    api_batches,
+    api_files,
+    api_kinds,
+    api_operations,
+    api_queries,
+    api_requests,
+    api_statistics,
+    api_targets,
+)
 from hub.api_door import MEANINGS, problem_of
 from hub.api_schema import DESCRIPTION, TITLE, describer
 from hub.app import Hub
 from hub.health import HEALTH
 from hub.problems import install, on_unknown
+from hub.tracing import begun, heard, within
 
 GUARDS: Final = {
     b"cache-control": b"no-store",
@@ -41,6 +51,19 @@ PAGES: Final = Environment(loader=FileSystemLoader(Path(__file__).parent / "page
 PAGES.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
 
 
+MODULES: Final = (
+    api_requests,
+    api_files,
+    api_kinds,
+    api_queries,
+    api_operations,
+    api_batches,
+    api_statistics,
+    api_targets,
+)
+"""What the API answers, in the order in which it is described."""
+
+
 class Door(FastAPI):
     """The application, with its guards on every answer, even on those that a bug brought about.
 
@@ -57,11 +80,17 @@ class Door(FastAPI):
                 message["headers"] = guard(message.get("headers", ()))
             await send(message)
 
-        if scope["type"] == "http" and (scope["method"], scope["path"]) == api_requests.SUBMISSION:
-            scope["app"] = self
-            await self.submissions(scope, receive, guarded)
-        else:
+        if scope["type"] != "http":
             await super().__call__(scope, receive, guarded)
+            return
+        caller = heard(scope["headers"])
+        if (scope["method"], scope["path"]) == api_requests.SUBMISSION:
+            scope["app"] = self
+            with within(caller and begun(caller)):  # without a context, the request's number gives one
+                await self.submissions(scope, receive, guarded)
+        else:
+            with within(begun(caller)):
+                await super().__call__(scope, receive, guarded)
 
 
 def guard(headers: Any) -> list[tuple[bytes, bytes]]:
@@ -78,7 +107,7 @@ def build_api(hub: Hub) -> FastAPI:
     install(app)
     for error in MEANINGS:
         app.add_exception_handler(error, _refuse)
-    for module in (api_requests, api_files, api_kinds, api_queries, api_operations, api_targets):
+    for module in MODULES:
         app.include_router(module.router)
     app.router.routes += [*OWN, *hub.routes]
     app.openapi = describer(app, hub.catalogue)  # type: ignore[method-assign]  # as FastAPI documents

@@ -14,8 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
 from hub.access import Principal, Scope, allow, require, same_house
-from hub.acts import Act, Cancel, Correct, Decide, Done, Finalize, MissingError, Retry, UnsureError, Verify
+from hub.acts import Act, Cancel, Correct, Decide, Done, MissingError, NotNowError, Retry
 from hub.app import Hub
+from hub.catalogue import Definition
 from hub.errors import ConflictError, MappingError
 from hub.gate import LARGEST_BODY, read_body, read_json
 from hub.intake import FileTakenError, KeyReusedError, ReferenceTakenError
@@ -40,19 +41,11 @@ STANDS_OTHERWISE: Final[Mapping[type[Act], str]] = {
     Decide: "Cette demande n'attend pas, ou n'attend plus, de décision.",
     Cancel: "Cette demande ne peut plus être annulée : elle est terminée, ou un logiciel l'a reçue ou peut-être reçue.",
     Correct: "Cette demande est terminée.",
-    Retry: "Cet envoi ne peut pas être repris dans son état actuel.",
-    Verify: "Cet envoi ne peut pas être vérifié dans son état actuel.",
-    Finalize: "Cet envoi ne peut pas être finalisé dans son état actuel.",
+    Retry: "Les données corrigées changent ce qu'un logiciel a déjà reçu, ou une date que le circuit attend.",
 }
-"""Why an act no longer applies, in the words of whoever asked for it."""
+"""Why an act no longer applies, in the words of whoever asked for it; of deliveries, `hub.verbs` says it."""
 
-
-UNSURE: Final[Mapping[type[Act], str]] = {
-    Retry: "Le logiciel a peut-être reçu cet envoi, et on ne peut pas l'interroger : vérifiez sur place, "
-    'puis reprenez-le avec "sure": true, ou finalisez-le.',
-    Verify: "On ne peut pas interroger ce logiciel sur cet envoi : vérifiez sur place.",
-}
-"""Why a person must look first."""
+MOVED: Final = "L'envoi a changé d'état entre-temps."
 
 
 def hub_of(request: Request) -> Hub:
@@ -134,14 +127,15 @@ def admit(caller: Principal, request: Any) -> None:
     allow(caller, request.kind, request.site)
 
 
-def check_correction(found: Found, data: Mapping[str, Any] | None) -> None:
-    """Hold corrected data to the schema and to the route their request is pinned to; raises Problem 422."""
+def check_correction(found: Found, data: Mapping[str, Any] | None, definition: Definition | None = None) -> None:
+    """Hold corrected data to the schema and to the route their request goes by, or will; raises Problem 422."""
     if data is None:
         return
+    definition = definition or found.definition
     body = orjson.loads(found.row.body)
-    hold(found.definition, data, body.get("attachments", []))
+    hold(definition, data, body.get("attachments", []))
     try:
-        rehearse(found.definition.route, {**body, "data": data})
+        rehearse(definition.route, {**body, "data": data})
     except MappingError as error:
         raise problem_of(error) from None
 
@@ -155,10 +149,10 @@ async def perform(hub: Hub, wanted: Act, *targets: str) -> Done:
         done = await hub.ledger.act(wanted)
     except MissingError:
         raise Problem(ProblemType.NOT_FOUND) from None
-    except UnsureError:
-        raise Problem(ProblemType.CONFLICT, UNSURE[type(wanted)]) from None
+    except NotNowError as error:
+        raise Problem(ProblemType.CONFLICT, error.why.sentence) from None
     except ConflictError:
-        raise Problem(ProblemType.CONFLICT, STANDS_OTHERWISE[type(wanted)]) from None
+        raise Problem(ProblemType.CONFLICT, STANDS_OTHERWISE.get(type(wanted), MOVED)) from None
     for change in done.settled.stages:
         hub.announcer(change)
     hub.wake({**dict.fromkeys(targets, ()), **done.settled.due})

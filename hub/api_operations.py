@@ -1,60 +1,57 @@
-"""The routes of operations staff: what stands and why, verify, retry, finalize by hand, pause a target."""
+"""The routes of operations staff: what stands and why, who sees to it, and the switches of targets."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field
+from pydantic import Field, StringConstraints
+from sqlalchemy import Connection, Row
 from starlette.requests import Request
 
-from hub.access import Principal
-from hub.acts import Act, Finalize, Retry, Verify
-from hub.api_door import (
-    DeliveryId,
-    Here,
-    Operator,
-    Said,
-    actor_of,
-    admit,
-    body_of,
-    check_correction,
-    find_request,
-    next_page,
-    perform,
-)
+from hub import api_deliveries
+from hub.acts import Assign, Note
+from hub.api_door import Here, Number, Operator, Said, actor_of, body_of, find_request, next_page, perform
 from hub.api_schema import STRICT_BODY, json_body, refusals
 from hub.app import Hub
+from hub.book import Book
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
 from hub.representations_operations import (
+    Assigned,
     Cause,
+    CauseNote,
     Causes,
-    DeliveryDetail,
     DeliveryPage,
     DeliverySummary,
     TargetHealth,
     Targets,
 )
+from hub.standing import standings
 from hub.targets import Switch, health
-from hub.views import Dossier, Trouble, causes, deliveries, dossier
-
-log = structlog.get_logger()
-
-
-class Again(Frozen):
-    """How to try again: as it is or with corrected data, and whether someone is sure that it was not taken."""
-
-    sure: bool = Field(default=False, title="Certitude que le logiciel ne l'a pas reçu")
-    data: dict[str, Any] | None = Field(default=None, title="Données corrigées")
+from hub.verbs import Standing
+from hub.views import Trouble, causes, deliveries
 
 
-class Closing(Frozen):
-    """Why a delivery is closed by hand, and the reference the back office gave it."""
+class Charge(Frozen):
+    """Who sees to a request: a login, or nobody."""
 
-    reason: Said = Field(title="Motif")
-    reference: Said = Field(title="Référence dans le logiciel")
+    owner: Annotated[str, StringConstraints(strip_whitespace=True, max_length=80)] = Field(
+        title="Personne chargée de la demande"
+    )
+
+
+class Remark(Frozen):
+    """Who sees to a cause of failures, and what is known of it."""
+
+    target: Annotated[str, StringConstraints(max_length=40)] = Field(title="Logiciel")
+    code: Annotated[str, StringConstraints(max_length=60)] = Field(title="Code")
+    stage: Annotated[str, StringConstraints(max_length=120)] = Field(title="Étape")
+    owner: Annotated[str, StringConstraints(strip_whitespace=True, max_length=80)] = Field(
+        default="", title="Personne chargée de la cause"
+    )
+    note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] = Field(default="", title="Note")
 
 
 class Pause(Frozen):
@@ -66,7 +63,7 @@ class Pause(Frozen):
 router = APIRouter(prefix="/v1/operations", tags=["Exploitation"])
 
 TargetName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-ACTED: Final = refusals(*STRICT_BODY, ProblemType.NOT_FOUND, ProblemType.CONFLICT)
+router.include_router(api_deliveries.router)
 
 
 @router.get(
@@ -81,8 +78,9 @@ async def list_deliveries(
     """List deliveries by state and cause."""
     rows = await hub.ledger.read(deliveries, caller, trouble)
     shown = rows[: trouble.limit]
+    stand = await hub.ledger.read(_standing, hub.ledger.book, shown)
     more = next_page(request, shown[-1].id) if len(rows) > len(shown) else None
-    return DeliveryPage(deliveries=[DeliverySummary.of(row) for row in shown], next=more)
+    return DeliveryPage(deliveries=[DeliverySummary.of(row, stand[row.id]) for row in shown], next=more)
 
 
 @router.get(
@@ -96,60 +94,36 @@ async def count_causes(hub: Here, caller: Operator, trouble: Annotated[Trouble, 
     return Causes(causes=[Cause.of(row) for row in await hub.ledger.read(causes, caller, trouble)])
 
 
-@router.get(
-    "/deliveries/{delivery}",
-    summary="Lire un envoi",
-    description="Tous ses essais, avec ce qui a été envoyé et répondu, les données de la demande et son journal.",
-    responses=refusals(ProblemType.NOT_FOUND),
+@router.post(
+    "/causes/note",
+    summary="Annoter une cause",
+    description="Dit qui s'occupe d'une cause d'échec, et ce qu'on en sait ; vide, l'annotation disparaît.",
+    responses=refusals(*STRICT_BODY),
+    openapi_extra=json_body(
+        Remark, target="technocarte", code="full", stage="Erreur Technocarte", owner="lmartin", note="Éditeur prévenu"
+    ),
 )
-async def read_delivery(hub: Here, caller: Operator, delivery: DeliveryId) -> DeliveryDetail:
-    """Show one delivery."""
-    return await _show(hub, caller, delivery)
+async def annotate(hub: Here, caller: Operator, remark: Annotated[Remark, Depends(body_of(Remark))]) -> CauseNote:
+    """Say who sees to a cause."""
+    said = remark.model_dump()
+    await perform(hub, Note(**said, actor=actor_of(caller)))
+    return CauseNote(**said)
 
 
 @router.post(
-    "/deliveries/{delivery}/verify",
-    summary="Vérifier auprès du logiciel",
-    description="Demande au logiciel s'il a reçu l'envoi ; rien n'est renvoyé, quoi qu'il réponde.",
-    responses=refusals(ProblemType.NOT_FOUND, ProblemType.CONFLICT),
+    "/requests/{number}/assign",
+    summary="Confier une demande",
+    description="Dit qui s'en occupe ; une personne vide la rend à tous.",
+    responses=refusals(*STRICT_BODY, ProblemType.NOT_FOUND),
+    openapi_extra=json_body(Charge, owner="lmartin"),
 )
-async def verify(hub: Here, caller: Operator, delivery: DeliveryId) -> DeliveryDetail:
-    """Ask the target whether it has a delivery."""
-    found = await _find(hub, caller, delivery)
-    return await _act(hub, caller, found, Verify(delivery, actor_of(caller)))
-
-
-@router.post(
-    "/deliveries/{delivery}/retry",
-    summary="Reprendre un envoi",
-    description="Tel quel, ou avec les données corrigées. Un envoi peut-être reçu est d'abord vérifié, sauf si `sure` "
-    "affirme que le logiciel ne l'a pas.",
-    responses=ACTED,
-    openapi_extra=json_body(Again, sure=False),
-)
-async def retry(
-    hub: Here, caller: Operator, delivery: DeliveryId, again: Annotated[Again, Depends(body_of(Again))]
-) -> DeliveryDetail:
-    """Try a delivery again, perhaps with corrected data."""
-    found = await _find(hub, caller, delivery)
-    if again.data is not None:
-        check_correction(await find_request(hub, caller, found.request.number), again.data)
-    return await _act(hub, caller, found, Retry(delivery, again.sure, again.data, actor_of(caller)))
-
-
-@router.post(
-    "/deliveries/{delivery}/finalize",
-    summary="Finaliser un envoi à la main",
-    description="Clôt l'envoi sous la référence que le logiciel lui a donnée ; le motif reste au journal.",
-    responses=ACTED,
-    openapi_extra=json_body(Closing, reason="Saisi au guichet de l'état civil", reference="LOG-2026-0417"),
-)
-async def finalize(
-    hub: Here, caller: Operator, delivery: DeliveryId, closing: Annotated[Closing, Depends(body_of(Closing))]
-) -> DeliveryDetail:
-    """Close a delivery by hand."""
-    found = await _find(hub, caller, delivery)
-    return await _act(hub, caller, found, Finalize(delivery, closing.reason, closing.reference, actor_of(caller)))
+async def assign(
+    hub: Here, caller: Operator, number: Number, charge: Annotated[Charge, Depends(body_of(Charge))]
+) -> Assigned:
+    """Say who sees to a request."""
+    await find_request(hub, caller, number)
+    await perform(hub, Assign(number, charge.owner, actor_of(caller)))
+    return Assigned(number=f"{number:09d}", owner=charge.owner)
 
 
 @router.get(
@@ -190,29 +164,8 @@ async def resume(hub: Here, caller: Operator, name: TargetName) -> TargetHealth:
     return resumed
 
 
-async def _find(hub: Hub, caller: Principal, delivery: int) -> Dossier:
-    found = await hub.ledger.read(dossier, delivery)
-    if found is None:
-        raise Problem(ProblemType.NOT_FOUND)
-    admit(caller, found.request)
-    return found
-
-
-async def _show(hub: Hub, caller: Principal, delivery: int) -> DeliveryDetail:
-    found = await _find(hub, caller, delivery)
-    return DeliveryDetail.of_dossier(found, _hint(hub, found.row.target, found.row.code))
-
-
-async def _act(hub: Hub, caller: Principal, found: Dossier, wanted: Act) -> DeliveryDetail:
-    await perform(hub, wanted, found.row.target)
-    return await _show(hub, caller, found.row.id)
-
-
-def _hint(hub: Hub, target: str, code: str) -> str:
-    """Give what the connector's errors table advises about a code."""
-    live = hub.targets.get(target)
-    rows = hub.catalogue.errors[live.connector_name].error if live else ()
-    return next((row.hint for row in rows if row.code == code), "")
+def _standing(connection: Connection, book: Book, rows: Sequence[Row[Any]]) -> Mapping[int, Standing]:
+    return standings(book, connection, rows)
 
 
 async def _switch(hub: Hub, wanted: Switch) -> TargetHealth:

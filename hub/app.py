@@ -18,11 +18,13 @@ from starlette.routing import BaseRoute
 
 from hub.access import Keyring
 from hub.attachments import Attachments
+from hub.batch_runner import BatchRunner
 from hub.book import Book, Callback
 from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
 from hub.clock import SteadyClock, database_clock, keep_time, system_clock
 from hub.collector import Collector
-from hub.connector import Configured, Connector
+from hub.confirmer import Confirmer
+from hub.connector import Configured, Connector, Finder
 from hub.database import is_server, open_database, prepare
 from hub.engine import Engine, ignore
 from hub.errors import ConfigurationError
@@ -35,6 +37,7 @@ from hub.mapping import CompiledMapping
 from hub.model import Effect, Instant
 from hub.owner import FileOwner, Owner, ServerOwner, new_name, without_lock
 from hub.policy import Policy
+from hub.prober import Prober
 from hub.proof.admission import admit
 from hub.query import Query
 from hub.queue import Herald, Listener
@@ -43,14 +46,19 @@ from hub.reload_door import doors
 from hub.routing import Done, only_asks
 from hub.settings import Settings, TargetSettings
 from hub.stores import open_store
+from hub.surveyor import Surveyor
 from hub.target import LiveTarget
 from hub.targets import Declared
+from hub.tracing import Tracer
 
 STEADY: Final = 60.0
 """Seconds after which an engine that ran is one that runs: its earlier failures are forgotten."""
 
 RESTARTS: Final = 3
 """How often the engine is started again before the process ends, for its service manager to see."""
+
+END_WITHIN: Final = 5.0
+"""Seconds that what is cancelled may take to end."""
 
 TICKS_WITHIN: Final = 30.0
 """Seconds within which an engine that works looks round."""
@@ -80,6 +88,8 @@ class Hub:
     """Says which deliveries are due, to whoever carries them."""
     carries: bool = True
     """Whether the engine works in this process."""
+    hints: bool = False
+    """Whether a broker nudges."""
     routes: list[BaseRoute] = field(default_factory=list)
     """What monitors add to the API."""
     failed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -129,6 +139,7 @@ async def open_hub(
             sweep_every=settings.sweep_every,
             serves=targets,
             tell_others=herald.wake if herald else ignore,
+            tracer=Tracer(secret),
         )
         wake: Wake = herald.wake if herald and not serve else engine.wake
         inbox = Inbox(ledger, attachments, announcer, wake=wake, secret=secret)
@@ -149,6 +160,7 @@ async def open_hub(
             owner.name,
             wake,
             carries=serve,
+            hints=hints,
             routes=[*doors(reloader, keyring)],
         )
         attach_monitors(hub)
@@ -161,15 +173,32 @@ async def open_hub(
 
 
 async def _serve(hub: Hub, targets: Collection[str] | None, closing: AsyncExitStack, *, hints: bool) -> None:
-    """Carry deliveries until the hub closes, hear hints about them if there are any, and fetch what targets hold."""
+    """Carry deliveries until the hub closes, hear hints about them if there are any, fetch what targets hold, count."""
     served = {name: target for name, target in hub.targets.items() if targets is None or name in targets}
     collector = Collector(hub.ledger, hub.attachments, hub.inbox, hub.announcer, every=hub.settings.fetch_every)
-    for work in (hub.engine.run, partial(collector.run, served)):
+    batches = BatchRunner(hub.ledger, hub.wake, hub.announcer, every=hub.settings.sweep_every)
+    confirmer = Confirmer(hub.ledger, hub.announcer, wake=hub.wake, every=hub.settings.sweep_every)
+    works: list[Callable[[], Awaitable[None]]] = [
+        hub.engine.run,
+        partial(collector.run, served),
+        partial(confirmer.run, served),
+        batches.run,
+        Surveyor(hub.ledger).run,
+    ]
+    if every := hub.settings.probe_every:
+        works.append(partial(Prober(hub.ledger, hub.announcer, every=every).run, served))
+    for work in works:
         working = asyncio.create_task(supervise(work, hub.failed))
-        closing.callback(working.cancel)
+        closing.push_async_callback(_end, working)
     closing.push_async_callback(hub.engine.stop, hub.settings.grace)
     if hints:
         closing.push_async_callback(asyncio.to_thread, _listen(hub, targets).close)
+
+
+async def _end(working: asyncio.Task[None]) -> None:
+    """Cancel what works, and let it hand its connections back."""
+    working.cancel()
+    await asyncio.wait([working], timeout=END_WITHIN)
 
 
 def _listen(hub: Hub, targets: Collection[str] | None) -> Listener:
@@ -202,9 +231,10 @@ async def _open_ledger(
         if said.callback
     }
     operations = {name: target.operations for name, target in live.items()}
+    finds = {name: one.connector.finds for name, one in live.items() if isinstance(one.connector, Finder)}
     file = None if shared else FileOwner(Path(database.url.database or "hub"))
     name = file.name if file else new_name()
-    ledger = Ledger(database, Book(catalogue, callbacks, operations, clock, settings.sites), name)
+    ledger = Ledger(database, Book(catalogue, callbacks, operations, clock, settings.sites, finds=finds), name)
     owner: Owner = file or ServerOwner(name, lambda names: ledger.read(without_lock, names))
     closing.callback(owner.close)
     closing.push_async_callback(ledger.close)
@@ -283,18 +313,18 @@ def offered(catalogue: Catalogue, live: Mapping[str, LiveTarget]) -> dict[str, D
 
     Raises ConfigurationError when a route's mapping is written for another connector than its target's.
     """
-    kinds, lacking = {}, {}
+    kinds, lacking = {}, []
     for kind, definition in catalogue.kinds.items():
         steps = definition.route.carried
         missing = sorted({step.target for step in steps} - live.keys())
         if missing:
-            lacking[kind] = missing
+            lacking.append(f"{kind}: {', '.join(missing)}")
             continue
         for step in steps:
             _check_step(catalogue.folders[kind], step, definition.mappings[step.using], live[step.target])
         kinds[kind] = definition
     if lacking:
-        log.warning("kinds not offered, for want of targets", **lacking)
+        log.warning("kinds not offered, for want of targets", lacking=lacking)
     return kinds
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -19,6 +19,7 @@ from hub.statements import upsert
 from hub.tables import DEFINITIONS
 
 NOWHERE: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
+NOTHING_FOUND: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 
 
 class Callback(NamedTuple):
@@ -31,13 +32,15 @@ class Callback(NamedTuple):
 class Book:
     """The catalogue of this installation, and every older definition that some request still needs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the composition root hands it everything that statements must know
         self,
         catalogue: Catalogue,
         callbacks: Mapping[str, Callback] | None = None,
         operations: Mapping[str, Mapping[str, Operation]] | None = None,
         clock: Clock = system_clock,
         sites: Mapping[str, Mapping[str, str]] = NOWHERE,
+        *,
+        finds: Mapping[str, Collection[str]] = NOTHING_FOUND,
     ) -> None:
         self.catalogue, self.now = catalogue, clock
         self.retired: Mapping[str, str] = MappingProxyType({})
@@ -48,6 +51,7 @@ class Book:
         """Front end → the target that calls it back, and the mapping that writes for it."""
         self._sites = sites
         self._operations = dict(operations or {})
+        self._finds = finds
         self._definitions = {definition.version: definition for definition in catalogue.kinds.values()}
 
     def take(self, catalogue: Catalogue, retired: Mapping[str, str]) -> None:
@@ -76,9 +80,16 @@ class Book:
 
     def effect(self, connection: Connection, version: str, mapping: str, target: str) -> Effect:
         """Say what a delivery does to its target; one whose operation is gone can only be left to a person."""
-        name = self.definition(connection, version).mappings[mapping].operation
-        operation = self._operations.get(target, {}).get(name)
+        operation = self.offered(target, self.definition(connection, version).mappings[mapping].operation)
         return operation.effect if operation else Effect.ONCE
+
+    def offered(self, target: str, operation: str) -> Operation | None:
+        """Give what a target of this installation offers under this name."""
+        return self._operations.get(target, {}).get(operation)
+
+    def can_find(self, target: str, operation: str) -> bool:
+        """Say whether a target can be asked for a reference of its own, given for this operation."""
+        return operation in self._finds.get(target, ())
 
     def target_at(self, target: str, site: str) -> str:
         """Name the target that a site has for this one."""

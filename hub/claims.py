@@ -61,6 +61,7 @@ class Claim(NamedTuple):
     stage: str
     sent_at: int
     created_at: int
+    next_at: int
     version: str
     body: str
     answers: str = ""
@@ -81,10 +82,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What an order brought; `more` when only the target's limits kept it from bringing more."""
+    """What an order brought; `more` when only the target's limits kept it from bringing more.
+
+    `throttled` when it was the target's rate that did.
+    """
 
     claims: Sequence[Claim] = ()
     more: bool = False
+    throttled: bool = False
 
 
 def seen(book: Book, connection: Connection, rows: Sequence[Any]) -> list[Claim]:
@@ -241,9 +246,10 @@ def _claim(book: Book, connection: Connection, order: Order) -> Taken:
     [target] = TARGET.rows(connection, {"b_target": order.target})
     if _is_shut(target, order.policy, now):
         return Taken()
-    limit = min(order.limit, _free(connection, target, order.policy, now))
+    free, rated = _free(connection, target, order.policy, now)
+    limit = min(order.limit, free)
     if limit <= 0:
-        return Taken(more=True)
+        return Taken(more=True, throttled=rated)
     values = {
         "b_target": order.target,
         "b_now": now,
@@ -253,9 +259,9 @@ def _claim(book: Book, connection: Connection, order: Order) -> Taken:
     taken = _taken(connection, {**values, "b_limit": limit}, order.these)
     if taken:
         _charge(connection, target, order.policy, now, len(taken))
-    return Taken(
-        _with_requests(book, connection, taken), more=len(taken) == limit or any(row.claims > 1 for row in taken)
-    )
+    full = len(taken) == limit
+    more = full or any(row.claims > 1 for row in taken)
+    return Taken(_with_requests(book, connection, taken), more, throttled=full and rated and limit == free)
 
 
 def _taken(connection: Connection, values: Mapping[str, Any], these: Collection[int]) -> list[Any]:
@@ -273,15 +279,19 @@ def _is_shut(target: Row[Any], policy: Policy, now: int) -> bool:
     return bool(target.paused) or cooling or policy.opening(Instant(now)) > now
 
 
-def _free(connection: Connection, target: Row[Any], policy: Policy, now: int) -> int:
-    """Say how many deliveries the target may be given beside those in hand; one alone tries a cooled breaker."""
+def _free(connection: Connection, target: Row[Any], policy: Policy, now: int) -> tuple[int, bool]:
+    """Say how many deliveries the target may be given beside those in hand, and whether it is its rate that says so.
+
+    One alone tries a cooled breaker.
+    """
     [(held,)] = HELD_NOW.rows(connection, {"b_target": target.name, "b_now": now})
     if target.breaker != BreakerState.CLOSED:
-        return 1 - int(held)
-    free = policy.concurrency - held
-    if policy.rate is not None:
-        free = min(free, int(_tokens(target, policy.rate, now)))
-    return int(free)
+        return 1 - int(held), False
+    free = policy.concurrency - int(held)
+    if policy.rate is None:
+        return free, False
+    tokens = int(_tokens(target, policy.rate, now))
+    return min(free, tokens), tokens < free
 
 
 def _tokens(target: Row[Any], rate: float, now: int) -> float:

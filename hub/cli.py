@@ -12,7 +12,10 @@ from typing import Annotated, Final
 
 import typer
 
+from hub.cli_accounts import accounts
+from hub.cli_batches import batches
 from hub.cli_check import checks
+from hub.cli_doctor import doctors
 from hub.cli_drift import drifts
 from hub.cli_editor import editors
 from hub.cli_exam import exams
@@ -26,6 +29,7 @@ from hub.cli_regression import regressions
 from hub.cli_replay import replays
 from hub.cli_talk import COULD_NOT, first, read_object, talk
 from hub.cli_trial import trials
+from hub.cli_verbs import OPERATIONS
 from hub.errors import HubError
 from hub.terminal import Json, note, say, say_json, say_table, tell, tell_rows
 
@@ -149,7 +153,9 @@ def cancel(
     tell(talk(context, lambda hub: hub.cancel(number, reason)), "cancelled", as_json=as_json)
 
 
-for verbs in (operations, local, checks, trials, regressions, exams, drifts, editors, published, replays, reloads):
+for verbs in (operations, local, checks, doctors, trials, regressions, exams, drifts, editors, published, replays, reloads):
     app.add_typer(verbs)
+app.add_typer(batches, name="batch", rich_help_panel=OPERATIONS)
 app.add_typer(new, name="new", rich_help_panel=INSTALLATION)
+app.add_typer(accounts, name="accounts", rich_help_panel=INSTALLATION)
 app.add_typer(keys, name="keys", rich_help_panel=INSTALLATION)

@@ -53,7 +53,8 @@ def up(  # noqa: PLR0913  # its options are its parameters
 
     Example: hub up --sandboxes --port 0
     """
-    from hub.processes import log_to_stderr, run
+    from hub.logs import log_to_stderr
+    from hub.processes import run
 
     log_to_stderr()
     settings = _at(read_installation(config), host, port)
@@ -112,7 +113,8 @@ def worker(  # noqa: PLR0913  # its options are its parameters
 
 def _serve_part(settings: Any, part: Any, *, tied: bool, as_json: bool) -> None:
     """Run one of the processes that share a ledger."""
-    from hub.processes import closed_stdin, log_to_stderr, run
+    from hub.logs import log_to_stderr
+    from hub.processes import closed_stdin, run
     from hub.serve import serve
 
     def announce(url: str, name: str) -> None:
@@ -203,7 +205,8 @@ def sandboxes(  # noqa: PLR0913  # its options are its parameters
 
     Example: curl -X POST $CONTROL/faults -d '{"connector": "technocarte", "fault": "slow", "times": 5}'
     """
-    from hub.processes import log_to_stderr, run
+    from hub.logs import log_to_stderr
+    from hub.processes import run
     from hub.sandboxes import open_sandboxes
 
     log_to_stderr()

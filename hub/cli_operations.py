@@ -7,10 +7,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from hub.cli_talk import first, read_object, talk
+from hub.cli_talk import first, talk
+from hub.cli_verbs import OPERATIONS, Key, verbs
 from hub.terminal import Json, say, say_facts, say_json, say_table, tell, tell_rows
-
-OPERATIONS: Final = "Operations"
 
 OF_DELIVERY: Final = ("key", "target", "state", "code", "stage", "perhaps_taken", "attempts", "next_at")
 OF_ONE: Final = (
@@ -30,6 +29,7 @@ OF_ONE: Final = (
 )
 OF_ATTEMPT: Final = ("attempt", "started_at", "kind", "outcome", "code", "http_status", "late", "fault")
 OF_AUDIT: Final = ("at", "kind", "actor", "delivery", "stage", "status", "note")
+OF_FINALIZATION: Final = ("state", "reference", "reason", "actor", "seconded_by", "questions", "code", "created_at")
 OF_TARGET: Final = (
     "name",
     "connector",
@@ -41,10 +41,9 @@ OF_TARGET: Final = (
     "paused_reason",
 )
 
-Key = Annotated[str, typer.Argument(help="The delivery's key: 167046020-1.")]
-
 operations = typer.Typer()
 targets = typer.Typer(invoke_without_command=True)
+operations.add_typer(verbs)
 operations.add_typer(targets, name="targets", rich_help_panel=OPERATIONS)
 
 
@@ -89,51 +88,6 @@ def delivery(
         say_json(found)
     else:
         say_delivery(found, attempt)
-
-
-@operations.command(rich_help_panel=OPERATIONS)
-def retry(
-    context: typer.Context,
-    key: Key,
-    *,
-    data: Annotated[
-        typer.FileBinaryRead | None,
-        typer.Option(help="The request's data, corrected and whole; - reads standard input."),
-    ] = None,
-    sure: Annotated[bool, typer.Option("--sure", help="You know that the target did not take it.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Try a delivery again; one that may have been taken is asked about first, unless you are --sure.
-
-    Example: hub delivery 167046020-1 --data > data.json, correct it, hub retry 167046020-1 --data data.json
-    """
-    corrected = read_object(data.read()) if data else None
-    tell_delivery(talk(context, lambda hub: hub.retry(key, sure=sure, data=corrected)), as_json=as_json)
-
-
-@operations.command(rich_help_panel=OPERATIONS)
-def verify(context: typer.Context, key: Key, *, as_json: Json = False) -> None:
-    """Ask the target whether it has a delivery; nothing is sent, whatever it answers.
-
-    Example: hub verify 167046020-1
-    """
-    tell_delivery(talk(context, lambda hub: hub.verify(key)), as_json=as_json)
-
-
-@operations.command(rich_help_panel=OPERATIONS)
-def finalize(
-    context: typer.Context,
-    key: Key,
-    reason: Annotated[str, typer.Option(help="Why it is closed by hand.")],
-    reference: Annotated[str, typer.Option(help="The number the back office gave it.")],
-    *,
-    as_json: Json = False,
-) -> None:
-    """Close a delivery by hand, once it is in the back office.
-
-    Example: hub finalize 167046020-1 --reason "Saisie au guichet" --reference TC-20931
-    """
-    tell_delivery(talk(context, lambda hub: hub.finalize(key, reason, reference)), as_json=as_json)
 
 
 @targets.callback()
@@ -217,6 +171,9 @@ def say_delivery(found: Mapping[str, Any], attempt: int | None) -> None:
         raise typer.BadParameter(f"there is no attempt {attempt}: there were {len(made)}")
     say(found["key"])
     say_facts({name: found[name] for name in OF_ONE})
+    if found["finalization"]:
+        say()
+        say_table("finalization", [found["finalization"]], OF_FINALIZATION)
     say()
     say_table("attempts", [{"attempt": count, **one} for count, one in enumerate(made, 1)], OF_ATTEMPT)
     for one in made[(attempt or len(made)) - 1 :][:1]:
@@ -224,8 +181,3 @@ def say_delivery(found: Mapping[str, Any], attempt: int | None) -> None:
         say(f"\nanswered\n{one['answered'] or 'nothing'}")
     say()
     say_table("audit", found["audit"], OF_AUDIT)
-
-
-def tell_delivery(delivery: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print where a delivery stands after what was asked."""
-    tell(delivery, f"{delivery['key']}  {delivery['state']}", as_json=as_json)

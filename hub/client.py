@@ -66,7 +66,7 @@ PATIENCE: Final = timedelta(seconds=30)
 Value = TypeVar("Value")
 Model = TypeVar("Model", bound=Said)
 
-LIST_MEMBERS: Final = ("requests", "deliveries", "causes", "targets")
+LIST_MEMBERS: Final = ("requests", "deliveries", "causes", "targets", "batches", "rows")
 
 
 class HubClient:
@@ -141,19 +141,53 @@ class HubClient:
         """Read a delivery with its attempts."""
         return await self._call("GET", f"/v1/operations/deliveries/{key}")
 
-    async def retry(self, key: str, *, sure: bool = False, data: Mapping[str, Any] | None = None) -> Any:
-        """Try a delivery again, perhaps with corrected `data`; `sure` that the target did not take it."""
-        said = {"sure": sure} | ({} if data is None else {"data": data})
-        return await self._call("POST", f"/v1/operations/deliveries/{key}/retry", said)
+    async def retry(
+        self, key: str, *, sure: bool = False, data: Mapping[str, Any] | None = None, current: bool = False
+    ) -> Any:
+        """Try a delivery again, perhaps with corrected data, perhaps by its kind's current version."""
+        said = {"sure": sure, **({"data": data} if data is not None else {}), **({"current": True} if current else {})}
+        return await self._to(key, "retry", said)
+
+    async def preview(self, key: str) -> Any:
+        """See what the current version of its kind would change in a delivery's message."""
+        return await self._call("GET", f"/v1/operations/deliveries/{key}/preview")
 
     async def verify(self, key: str) -> Any:
         """Have the target asked whether it has a delivery."""
-        return await self._call("POST", f"/v1/operations/deliveries/{key}/verify", {})
+        return await self._to(key, "verify")
 
-    async def finalize(self, key: str, reason: str, reference: str) -> Any:
-        """Close a delivery by hand, under the back office's own reference."""
-        said = {"reason": reason, "reference": reference}
-        return await self._call("POST", f"/v1/operations/deliveries/{key}/finalize", said)
+    async def reroute(self, key: str, target: str) -> Any:
+        """Send a delivery to another target of the same connector."""
+        return await self._to(key, "reroute", {"target": target})
+
+    async def reject(self, key: str, reason: str) -> Any:
+        """End a delivery that no target has, and refuse its request."""
+        return await self._to(key, "reject", {"reason": reason})
+
+    async def finalize(self, key: str, reason: str, reference: str, comment: str = "") -> Any:
+        """Close a delivery by hand, under the back office's own reference; or propose it, where two must agree."""
+        said = {"reason": reason, "reference": reference, **({"comment": comment} if comment else {})}
+        return await self._to(key, "finalize", said)
+
+    async def second(self, key: str) -> Any:
+        """Agree to what another person proposed to close."""
+        return await self._to(key, "second")
+
+    async def reopen(self, key: str, reason: str) -> Any:
+        """Take up again what was closed by hand, or withdraw a proposal."""
+        return await self._to(key, "reopen", {"reason": reason})
+
+    async def _to(self, key: str, verb: str, said: Mapping[str, Any] | None = None) -> Any:
+        return await self._call("POST", f"/v1/operations/deliveries/{key}/{verb}", dict(said or {}))
+
+    async def assign(self, number: str, owner: str) -> Any:
+        """Say who sees to a request; nobody, when it is empty."""
+        return await self._call("POST", f"/v1/operations/requests/{digits(number)}/assign", {"owner": owner})
+
+    async def note(self, cause: Mapping[str, str], *, owner: str = "", note: str = "") -> Any:
+        """Say who sees to a cause (target, code, stage), and what is known of it."""
+        said = {**cause, "owner": owner, "note": note}
+        return await self._call("POST", "/v1/operations/causes/note", said)
 
     async def causes(self, **search: Any) -> Sequence[Mapping[str, Any]]:
         """Count deliveries by target, state and cause."""
@@ -171,6 +205,34 @@ class HubClient:
     async def resume(self, name: str) -> Any:
         """Speak to a target again."""
         return await self._call("POST", f"/v1/operations/targets/{name}/resume", {})
+
+    async def plan_batch(self, verb: str, **said: Any) -> Any:
+        """Plan a change of many: `deliveries`, `requests` or a `filter`; nothing is changed."""
+        return await self._call("POST", "/v1/operations/batches", {"verb": verb, **said})
+
+    async def start_batch(self, batch: int, reason: str) -> Any:
+        """Carry a plan out; to start twice is to start once."""
+        return await self._call("POST", f"/v1/operations/batches/{batch}/start", {"reason": reason})
+
+    async def steer_batch(self, batch: int, wish: str) -> Any:
+        """`pause`, `continue` or `stop` a batch."""
+        return await self._call("POST", f"/v1/operations/batches/{batch}/{wish}", {})
+
+    async def batch(self, batch: int) -> Any:
+        """Read a batch: what its plan foresaw, and what came of its rows so far."""
+        return await self._call("GET", f"/v1/operations/batches/{batch}")
+
+    def batches(self, **search: Any) -> AsyncIterator[Any]:
+        """List batches, the newest first."""
+        return self._pages("/v1/operations/batches", search)
+
+    def batch_rows(self, batch: int, **search: Any) -> AsyncIterator[Any]:
+        """List a batch's rows, page after page."""
+        return self._pages(f"/v1/operations/batches/{batch}/rows", search)
+
+    async def batch_csv(self, batch: int) -> str:
+        """Give a batch's rows as CSV."""
+        return (await self._bytes("GET", f"/v1/operations/batches/{batch}/rows.csv")).decode()
 
     async def metrics(self) -> str:
         """Read the metrics, in Prometheus's text format."""

@@ -147,7 +147,7 @@ class Connector(Protocol):
 
 @runtime_checkable
 class Finder(Protocol):
-    """A connector whose target can be asked for one of its own references: what a person closed by hand is so proved."""
+    """A connector whose target can be asked for its own references: what a person closed by hand is so proved."""
 
     finds: frozenset[str]
     """The operations whose references it can ask for."""
@@ -262,6 +262,15 @@ class Fault(Frozen):
 
 
 LOOPBACK: Final = "127.0.0.1"
+
+
+@runtime_checkable
+class Findable(Protocol):
+    """A sandbox that can also break the question of a Finder: its other faults befall deliveries."""
+
+    def break_finding(self, fault: str) -> None:
+        """Play `fault` for the next question whether a reference of the target's own exists."""
+        ...
 
 
 class Sandbox(Protocol):

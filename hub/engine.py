@@ -24,7 +24,7 @@ from hub.claims import GRACE, Claim, Intent, Order, milliseconds
 from hub.connector import Deadline, Exchange, File, IncomingFile, Outbound, Receipt
 from hub.database import will_pass
 from hub.errors import DeliveryError, MappingError, TransientError, UncertainError
-from hub.events import Announcer, Attempted, Swept
+from hub.events import Announcer, Attempted, Claimed, Mapped, Swept, Throttled
 from hub.judgement import Case, Ruling, as_the_route_says, judge_asking, judge_sending, written
 from hub.ledger import Ledger
 from hub.lifecycle import Event, State
@@ -37,6 +37,7 @@ from hub.routing import CALLBACK, PENDING, AwaitEvent, Route
 from hub.settlement import key_of
 from hub.stores import StoreError
 from hub.target import LiveTarget, absent
+from hub.tracing import CURRENT, Span, Tracer, within
 
 FRESH_FOR: Final = 2.0
 """Seconds after the intent within which the first byte must leave: a process that was frozen does not send."""
@@ -102,15 +103,18 @@ class Engine:
         sweep_every: timedelta = timedelta(seconds=1),
         serves: Collection[str] | None = None,
         tell_others: Callable[[Mapping[str, Collection[int]]], None] = ignore,
+        tracer: Tracer | None = None,
     ) -> None:
         """Serve `serves` of the live targets, or all; `tell_others` hears what falls due for the rest."""
         self._ledger, self._live, self._owner = ledger, dict(live), owner
         self._serves = frozenset(live if serves is None else serves)
-        self._tell_others = tell_others
+        self._tell_others, self._tracer = tell_others, tracer or Tracer()
         self._cabinet, self._announce = cabinet, announce
         self._sweep_every = sweep_every.total_seconds()
         self._look = partial(claims.look, ledger.book)
         self._hot: dict[str, set[int]] = {}
+        self._told: set[str] = set()
+        self._throttled: dict[str, float] = {}
         self._more: set[str] = set()
         self._woken = asyncio.Event()
         self._in_hand: set[int] = set()
@@ -122,6 +126,12 @@ class Engine:
 
     def wake(self, names: Iterable[str]) -> None:
         """Say that these targets have work: whatever is due."""
+        ours = self._serves.intersection(names)
+        self._told |= ours
+        self._find(ours)
+
+    def _find(self, names: Iterable[str]) -> None:
+        """Set to work on whatever is due of these targets, whoever said so."""
         for name in self._serves.intersection(names):
             self._hot[name] = set()
             self._woken.set()
@@ -130,6 +140,7 @@ class Engine:
         """Say that these deliveries of a target may be due; `wake` says more, and stands."""
         if name not in self._serves:
             return
+        self._told.add(name)
         if name not in self._hot:
             self._hot[name] = set(deliveries)
         elif self._hot[name]:
@@ -166,25 +177,38 @@ class Engine:
         await self._woken.wait()
         self._woken.clear()
         hot, self._hot = self._hot, {}
-        turn = asyncio.gather(*(self._take(self._live[name], these) for name, these in hot.items()))
+        told, self._told = self._told, set()
+        turn = asyncio.gather(*(self._take(self._live[name], these, told=name in told) for name, these in hot.items()))
         self._tasks.add(turn)  # whoever stops waits for what is being claimed
         turn.add_done_callback(self._tasks.discard)
         try:
             await turn
         except SQLAlchemyError:
-            self.wake(hot)
+            self._find(hot)
             raise
 
-    async def _take(self, target: LiveTarget, these: Collection[int]) -> None:
+    async def _take(self, target: LiveTarget, these: Collection[int], *, told: bool) -> None:
         """Claim what the target may be given, and set to work on it."""
         if self._stopping:
             return
         order = Order(target.name, self._owner.name, target.policy.concurrency, target.policy, frozenset(these))
         taken = await self._ledger.claim(order)
         (self._more.add if taken.more else self._more.discard)(target.name)
+        self._count_throttling(target.name, throttled=taken.throttled)
         if taken.claims:
+            now = self._ledger.book.now()
+            waits = tuple([max(0, now - claim.next_at) / 1000 for claim in taken.claims])
+            self._announce(Claimed(target.name, told, waits))
             self._in_hand |= {claim.id for claim in taken.claims}
             self._spawn(self._work(target, taken.claims))
+
+    def _count_throttling(self, name: str, *, throttled: bool) -> None:
+        """Tell for how long the target's rate has held its deliveries back since that was last seen."""
+        since, now = self._throttled.pop(name, None), time.perf_counter()
+        if since is not None:
+            self._announce(Throttled(name, now - since))
+        if throttled:
+            self._throttled[name] = now
 
     def _spawn(self, work: Coroutine[Any, Any, None], delivery: int | None = None) -> None:
         """Set to work; however the work on a delivery ends, it is in hand no more."""
@@ -236,10 +260,12 @@ class Engine:
 
     async def _prepare(self, target: LiveTarget, taken: Sequence[Claim]) -> list[Parcel]:
         """Write every message of a batch, in a thread when there is much to read, and find its files."""
+        began = time.perf_counter()
         if sum(len(claim.body) for claim in taken) < MUCH:
-            written = [write(self._ledger.book, target, claim) for claim in taken]
+            written = [self._write(target, claim) for claim in taken]
         else:
-            written = await asyncio.to_thread(lambda: [write(self._ledger.book, target, claim) for claim in taken])
+            written = await asyncio.to_thread(lambda: [self._write(target, claim) for claim in taken])
+        self._announce(Mapped(target.name, len(taken), time.perf_counter() - began))
         prepared = []
         for claim, result in zip(taken, written, strict=True):
             if not isinstance(result, Parcel):
@@ -247,6 +273,17 @@ class Engine:
             elif claim.state is State.ASKING or await self._has_files(target, result):
                 prepared.append(result)
         return prepared
+
+    def _write(self, target: LiveTarget, claim: Claim) -> Parcel | Ruling:
+        """Write one message, as the span that its attempt will be."""
+        with within(span := self._span(claim)):
+            written = write(self._ledger.book, target, claim)
+        if isinstance(written, Parcel):
+            written.span = span
+        return written
+
+    def _span(self, claim: Claim) -> Span:
+        return self._tracer.attempting(claim.request, claim.body, claim.id, claim.fence)
 
     async def _has_files(self, target: LiveTarget, one: Parcel) -> bool:
         """Find a message's files, or say what becomes of it without: a question is asked without any."""
@@ -268,6 +305,7 @@ class Engine:
 
     async def _send(self, target: LiveTarget, one: Parcel, deadline: Deadline, began: float) -> None:
         """Send one message, unless this process was frozen since its intent: then nothing was sent, and we know it."""
+        CURRENT.set(one.span)
         message = self._message(one, deadline)
         trial = Trial(self._ledger.book.now(), message.exchange)
         if time.clock_gettime(time.CLOCK_BOOTTIME) - began > FRESH_FOR:
@@ -323,6 +361,7 @@ class Engine:
 
     async def _ask(self, target: LiveTarget, one: Parcel) -> None:
         """Ask the target whether it has one delivery."""
+        CURRENT.set(one.span)
         deadline = Deadline(self._within(target, one))
         message = self._message(one, deadline)
         trial = Trial(self._ledger.book.now(), message.exchange)
@@ -368,15 +407,16 @@ class Engine:
         """Write down what came of a claim, stubbornly: only this process knows it."""
         if ruling.event in {Event.GIVEN_UP, Event.REFUSED}:
             ruling = ruling._replace(stage=target.stage_of(ruling.code, ruling.stage))
-        seconds = time.perf_counter() - trial.began
-        now = self._ledger.book.now()
+        ended, now = time.perf_counter(), self._ledger.book.now()
         outcome = Outcome(one.claim, ruling, target.policy, trial.started, now, trial.exchange, trial.counts)
         try:
             recorded = await self._ledger.record(outcome)
         except SQLAlchemyError:
             recorded = await STUBBORNLY(self._ledger.record, outcome)
-        asked = one.claim.state is State.ASKING
-        self._announce(Attempted(target.name, one.name, asked, ruling.event, ruling.code, seconds, recorded.late))
+        seconds = ended - trial.began if trial.exchange else None
+        recording = time.perf_counter() - ended
+        said = (target.name, one.name, outcome.asked, ruling.event, ruling.code, seconds, recording, recorded.late)
+        self._announce(Attempted(*said, one.span or self._span(one.claim)))
         self._after(target, recorded, ruling, one.claim.step)
 
     def _after(self, target: LiveTarget, recorded: Recorded, ruling: Ruling, step: str) -> None:
@@ -397,7 +437,7 @@ class Engine:
         """Find what nobody announced: due retries, and claims whose owner died or overran its lease."""
         self._cut_off()
         now = self._ledger.book.now()
-        self.wake(await self._ledger.read(targets.due, now))
+        self._find(await self._ledger.read(targets.due, now))
         held = await self._ledger.read(claims.held, self._owner.name, now)
         dead = await self._owner.dead({one.owner for one in held})
         gone = [one for one in held if one.owner in dead or self._is_forgotten(one, now)]
@@ -437,7 +477,9 @@ class Engine:
             await self._release(target, one, "owner_lost")
             return
         ruling = judge_sending(self._case(target, one), UncertainError("owner_lost"))
-        await self._record(target, one, ruling._replace(well=None), Trial(self._ledger.book.now(), Exchange()))
+        now = self._ledger.book.now()
+        trial = Trial(now, Exchange(), began=time.perf_counter() - max(0, now - claim.sent_at) / 1000)
+        await self._record(target, one, ruling._replace(well=None), trial)
 
     async def _release(self, target: LiveTarget, one: Parcel, code: str) -> None:
         """Put back a delivery that nothing was done about."""

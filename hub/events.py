@@ -5,26 +5,76 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hub.tracing import Span
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A request was written down."""
+    """A request was written down, or had been before; `seconds`: how long its commit took, None where none was."""
 
     kind: str
     replayed: bool
+    seconds: float | None = None
+    number: int = 0
+    caller: Span | None = None
+    """For traces alone, as the number: for what it was submitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """A target was sent something, or asked; `outcome` is a lifecycle event, `code` comes from a table."""
+    """Something came of a claim; `outcome` is a lifecycle event, `code` comes from a table.
+
+    `seconds`: how long the target had it in hand, up to when its sender died if it did; None where nothing was said.
+    `recording`: how long it took to write down what came of it.
+    """
 
     target: str
     operation: str
     asked: bool
     outcome: str
     code: str
-    seconds: float
+    seconds: float | None
+    recording: float
     late: bool
+    span: Span | None = None
+    """For traces alone: as which the attempt is known there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Deliveries were taken in hand; `told`: somebody said that they were due, or else the sweep found them.
+
+    `waits`: for how many seconds each had been due.
+    """
+
+    target: str
+    told: bool
+    waits: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """The messages of a batch were written, in so many seconds."""
+
+    target: str
+    messages: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """For so many seconds a target had more due than its rate let through."""
+
+    target: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A target was asked whether it is up and knows us; `up` is None when it is not to be asked now, or not by us."""
+
+    target: str
+    up: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +111,7 @@ class Collected:
     taken: bool
 
 
-HubEvent = Accepted | Attempted | Staged | Swept | Asked | Collected
+HubEvent = Accepted | Attempted | Claimed | Mapped | Throttled | Probed | Staged | Swept | Asked | Collected
 Listener = Callable[[HubEvent], None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from hub import business_keys
 from hub.access import Principal, Scope, allow, blind, require
 from hub.attachments import Attachments
 from hub.calendar import PARIS
@@ -23,6 +25,7 @@ from hub.model import Submission
 from hub.problems import Problem, ProblemType
 from hub.rehearsal import hold, rehearse
 from hub.settlement import delivery_id
+from hub.tracing import HEADER, calling
 from hub.words import FieldError
 
 LONGEST_KEY: Final = 255
@@ -66,8 +69,10 @@ class Inbox:
                 return said_before
             await self._check_attachments(principal, submission.attachments)
         arrival = await self._arrival(principal, key, raw, submission, definition)
+        began = time.perf_counter()
         acceptance = await self._ledger.accept(arrival)
-        self._announce(Accepted(arrival.kind, acceptance.replayed))
+        said = (acceptance.replayed, time.perf_counter() - began, acceptance.number, calling())
+        self._announce(Accepted(arrival.kind, *said))
         if not acceptance.replayed:
             self._wake(due(arrival))
         return acceptance
@@ -136,7 +141,7 @@ class Inbox:
             idempotency_key=key,
             fingerprint=fingerprint(raw),
             version=definition.version,
-            body=orjson.dumps(document).decode(),
+            body=orjson.dumps(traced(document)).decode(),
             progress=replace(progress, planned=tuple(self._ledger.book.placed(progress.planned, submission.site))),
             name_index=blind(self._secret, applicant.identity.family_name),
             email_index=self._index(applicant.contact.email),
@@ -144,6 +149,7 @@ class Inbox:
             received_at=now,
             attachments=tuple(submission.attachments),
             due_at=due_at,
+            keys=business_keys.read(definition.route, document, self._secret) if definition.route.keys else (),
         )
 
     def _index(self, value: str | None) -> str | None:
@@ -163,6 +169,12 @@ def document_of(number: int, now: int, submission: Submission, data: Mapping[str
     received = (submission.received_at or datetime.fromtimestamp(now / 1000, PARIS)).astimezone(PARIS)
     envelope = submission.model_dump(mode="json", exclude={"data", "received_at"}, exclude_none=True)
     return {"number": number, **envelope, "data": data, "received_at": received.isoformat(timespec="seconds")}
+
+
+def traced(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add the context that a request came with, if it did, where `hub.tracing` looks for it."""
+    caller = calling()
+    return {"number": document["number"], HEADER: caller.header, **document} if caller else document
 
 
 def fingerprint(raw: Any) -> str:

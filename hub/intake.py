@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
+from hub import business_keys
+from hub.business_keys import Key
 from hub.errors import ConflictError
 from hub.routing import Progress
 from hub.settlement import NEW_DELIVERIES, NEW_EVENTS, asked, delivery_rows
@@ -62,6 +64,7 @@ class Arrival(NamedTuple):
     received_at: int
     attachments: tuple[str, ...] = ()
     due_at: int | None = None
+    keys: tuple[Key, ...] = ()
 
 
 class Acceptance(NamedTuple):
@@ -146,6 +149,7 @@ def _follow_up(connection: Connection, fresh: Sequence[Arrival]) -> None:
     ]
     if events:
         NEW_EVENTS.run(connection, events)
+    business_keys.keep(connection, {arrival.number: arrival.keys for arrival in fresh if arrival.keys})
     counts = Count(arrival.kind for arrival in fresh)
     if counts:
         ADD.run(connection, [{"kind": kind, "accepted": count} for kind, count in sorted(counts.items())])

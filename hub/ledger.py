@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Pool
 
 from hub import acts, claims, intake, records, targets, testimony
 from hub import book as book_module
@@ -51,6 +51,11 @@ class Ledger:
         self._keep: Keeping = partial(book_module.keep, book)
         self._numbers = range(0)
         self._refill = asyncio.Lock()
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """Connections to the database by what they are for: looking from a thread, and the event loop's on a server."""
+        return {"looking": self.engine.pool, **({"serving": self._server.sync_engine.pool} if self._server else {})}
 
     def _open_writer(self, owner: str) -> Writer:
         if self._server is None:

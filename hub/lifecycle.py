@@ -45,6 +45,7 @@ class Event(StrEnum):
     VERIFIED = "verified"
     FINALIZED = "finalized"
     CANCELLED = "cancelled"
+    REOPENED = "reopened"
 
 
 TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
@@ -89,6 +90,8 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         (State.QUEUED, Event.CANCELLED): State.CANCELLED,
         (State.WAITING, Event.CANCELLED): State.CANCELLED,
         (State.PARKED, Event.CANCELLED): State.CANCELLED,
+        # What was closed by hand and is not proved may be taken up again: by a person, who then decides.
+        (State.FINALIZED, Event.REOPENED): State.PARKED,
     }
 )
 

@@ -41,7 +41,8 @@ class Operation(Frozen):
     `contract`, `answer`: files of the connector's folder, what it takes and the JSON Schema of its receipt's details.
     A contract that describes more than one thing goes with the name of what a mapping writes: `population.xsd#Recours`.
     `cache`: how long the answer of a safe operation may be given again. `allow_once`: why it is not looked up although
-    its contract offers that.
+    its contract offers that. `four_eyes`: whether a second person must agree before one of its deliveries is closed by
+    hand.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Operation(Frozen):
     cache: Duration | None = None
     deadline: Duration | None = None
     allow_once: str = ""
+    four_eyes: bool = False
 
     @property
     def contract_file(self) -> str:

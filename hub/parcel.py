@@ -20,6 +20,7 @@ from hub.model import Effect
 from hub.routing import Carried, Route
 from hub.settlement import key_of
 from hub.target import LiveTarget
+from hub.tracing import HEADER, Span
 
 log = structlog.get_logger()
 
@@ -37,6 +38,8 @@ class Parcel:
     body: bytes
     file_ids: Sequence[str] = ()
     files: tuple[File, ...] = ()
+    span: Span | None = None
+    """As which the attempt is known in its trace."""
 
 
 def write(book: Book, target: LiveTarget, claim: Claim) -> Parcel | Ruling:
@@ -49,6 +52,7 @@ def write(book: Book, target: LiveTarget, claim: Claim) -> Parcel | Ruling:
     if operation is None:
         return given_up(claim, "no_such_operation")
     document = orjson.loads(claim.body)
+    document.pop(HEADER, None)  # for the trace, and no mapping's business
     try:
         bindings = bindings_of(claim, definition.route, document)
         body, file_ids = mapping.write(document, bindings), mapping.attachments(document, bindings)

@@ -104,7 +104,8 @@ class Discreet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace the traceback by one line; keep every record."""
         if isinstance(record.exc_info, tuple) and record.exc_info[1]:
-            record.msg, record.args = f"{record.getMessage().strip()}: {origin(record.exc_info[1])}", ()
+            error = record.__dict__["error"] = record.exc_info[1]  # for `hub.logs`, which tells class and place
+            record.msg, record.args = f"{record.getMessage().strip()}: {origin(error)}", ()
             record.exc_info = record.exc_text = None
         return True
 

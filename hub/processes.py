@@ -1,4 +1,4 @@
-"""Processes of our own: how one runs and logs, and how it starts another that never outlives it.
+"""Processes of our own: how one runs, and how it starts another that never outlives it.
 
 A child announces itself by one line of JSON, and ends when its standard input closes: whatever ends the
 parent, the kernel closes that pipe.
@@ -7,7 +7,6 @@ parent, the kernel closes that pipe.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -19,7 +18,6 @@ from types import MappingProxyType
 from typing import IO, Any, Final, TypeVar
 
 import orjson
-import structlog
 import uvloop
 
 SECONDS_TO_START: Final = 60.0
@@ -41,20 +39,6 @@ def run(main: Coroutine[Any, Any, Value]) -> Value:
     """Run a coroutine on the fast event loop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
-
-
-def log_to_stderr() -> None:
-    """Write logs to standard error, for people on a terminal, as JSON elsewhere; standard output is for answers."""
-    on_terminal = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
 @asynccontextmanager

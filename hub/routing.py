@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from hub.calendar import Clock, day_of, read_moment
 from hub.errors import ConfigurationError, MappingError
+from hub.facets import DISTRICT, Facets, Observer, Position
 from hub.lifecycle import FINAL, State
 from hub.mapping import FAILURES, Expression
 from hub.model import Duration, Frozen, Instant, Status
@@ -49,7 +50,13 @@ UNDO: Final = "_undo"
 PENDING: Final = "pending"
 """The code of a delivery that waits for its time, or for what has not happened yet: nothing is wrong with it."""
 
+REJECTED: Final = "rejected"
+"""The code of a delivery that a person rejected: its request is refused."""
+
 StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
+KeyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
+Keys = Annotated[Mapping[KeyName, str], Field(max_length=4)]
+"""What a request is looked up under: a name → an expression that gives its value, or several."""
 
 
 class Carried(Frozen):
@@ -285,6 +292,9 @@ class RouteFile(Frozen):
     title: str
     owner: str
     clock: Clock | None = None
+    facets: Facets = Field(default_factory=dict)
+    place: Position | None = None
+    keys: Keys = Field(default_factory=dict)
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -304,6 +314,13 @@ class RouteFile(Frozen):
         for step in delivering:
             if step.is_reversal and step.name not in reversals:
                 raise ValueError(f"{step.name}: a name that ends in {UNDO} is that of what `undo` does")
+        return self
+
+    @model_validator(mode="after")
+    def one_thing_says_the_district(self) -> Self:
+        """Refuse a district said by a facet and by the place."""
+        if DISTRICT in self.facets and self.place is not None and self.place.district is not None:
+            raise ValueError("facets.district: place.district says it already")
         return self
 
 
@@ -369,6 +386,8 @@ class Route:
         self._expressions = {source: _compiled(said.route, source) for source in sources}
         self.has_expressions = bool(self._expressions)
         self._remembered = lru_cache(maxsize=4096)(self._walk)
+        self.observer = Observer(said.route, said.facets, said.place)
+        self.keys: Mapping[str, Expression] = {name: _compiled(said.route, one) for name, one in said.keys.items()}
         self.has_decisions = any(isinstance(step, Await) for step in named_steps(said.steps))
 
     @cached_property
@@ -554,8 +573,9 @@ class _Walk:
         done = len(facts) == len(self._items(step)) and all(fact.state in FINAL for fact in facts)
         self.expected = "" if done else self.expected
         declined = [fact for fact in facts if is_declined(step, fact.state, fact.code)] if done else []
-        if declined and isinstance(step, Deliver):
-            return self._refuse(step.refusals[declined[0].code])
+        if declined:
+            foreseen = step.refusals if isinstance(step, Deliver) else NOTHING
+            return self._refuse(foreseen.get(declined[0].code, REFUSED))
         return done
 
     def _refuse(self, stage: str, on_refusal: Sequence[Notify] = ()) -> bool:
@@ -639,8 +659,9 @@ def only_asks(step: Done) -> bool:
 
 
 def is_declined(step: object, state: State, code: str) -> bool:
-    """Say whether a target's refusal is one that the route foresees."""
-    return isinstance(step, Deliver) and state is State.CANCELLED and code in step.refusals
+    """Say whether a target's refusal is one that the route foresees, or a person's rejection stands for one."""
+    foreseen = step.refusals if isinstance(step, Deliver) else ()
+    return state is State.CANCELLED and (code == REJECTED or code in foreseen)
 
 
 STANDING: Final[Sequence[tuple[frozenset[State], Status]]] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -139,13 +139,16 @@ class Settings(Frozen):
     @classmethod
     def read(cls, file: Path | None) -> Settings:
         """Read a settings file, or the defaults beside the current folder; the environment has the last word."""
-        folder = file.parent if file else Path.cwd()
         said = read_yaml(file, file.read_text("utf-8"), cls) if file else cls()
-        forms = folder / said.forms
+        return said.beside(file.parent if file else Path.cwd(), from_environment)
+
+    def beside(self, folder: Path, variable: Callable[[str], str | None]) -> Settings:
+        """Take relative paths from `folder`, and let what `variable` reads have the last word."""
+        said, forms = self, folder / self.forms
         return said.model_copy(
             update={
-                "database": from_environment("HUB_DATABASE_URL") or _placed(said.database, folder),
-                "broker": from_environment("HUB_BROKER_URL") or said.broker,
+                "database": variable("HUB_DATABASE_URL") or _placed(said.database, folder),
+                "broker": variable("HUB_BROKER_URL") or said.broker,
                 "files": _files(said.files, folder),
                 "secret_file": folder / said.secret_file,
                 "contracts": folder / said.contracts,

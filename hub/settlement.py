@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,7 +20,19 @@ from hub.errors import MappingError
 from hub.events import Staged
 from hub.lifecycle import State
 from hub.model import FINAL_STATUSES, DeliveryKey, Status, delivery_key
-from hub.routing import CALLBACK, INTEGRATION_ERROR, PENDING, Decision, Fact, Planned, Progress, Route
+from hub.routing import (
+    CALLBACK,
+    INTEGRATION_ERROR,
+    PENDING,
+    UNDO,
+    AwaitEvent,
+    Decision,
+    Deliver,
+    Fact,
+    Planned,
+    Progress,
+    Route,
+)
 from hub.statements import Prepared, insertion, listed
 from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS
 from hub.texts import fill
@@ -60,7 +72,7 @@ WANTED: Final = Prepared(
 BODIES: Final = Prepared(
     select(REQUESTS.c.number, REQUESTS.c.version, REQUESTS.c.body).where(listed(REQUESTS.c.number))
 )
-FACT: Final = ("id", "request", "ordinal", "step", "item", "state", "stage", "code", "reference", "answer")
+FACT: Final = ("id", "request", "ordinal", "step", "item", "state", "stage", "code", "reference", "answer", "target")
 FACTS: Final = Prepared(select(*(DELIVERIES.c[name] for name in FACT)).where(listed(DELIVERIES.c.request)))
 DECIDED: Final = Prepared(select(DECISIONS).where(listed(DECISIONS.c.request)))
 NEW_DELIVERIES: Final = Prepared(insertion(DELIVERIES))
@@ -89,7 +101,7 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
     for request in requests:
         number, rows = request.number, facts[request.number]
         progress = _progress(routes[number], documents.get(number, {}), request, rows, decisions.get(number, {}))
-        planned = book.placed(progress.planned, request.site)
+        planned = _followed(book.placed(progress.planned, request.site), routes[number], rows)
         events += [asked(number, plan, actor, book.now()) for plan in planned if plan.note]
         if (progress.status, progress.stage, progress.awaiting) != (
             request.status,
@@ -242,6 +254,25 @@ def _change(request: Row[Any], progress: Progress, now: int) -> dict[str, Any]:
 def _stage_event(request: Row[Any], progress: Progress, actor: str, now: int) -> dict[str, Any]:
     said = {"kind": "stage", "actor": actor, "stage": progress.stage, "status": progress.status, "at": now}
     return {**BLANK_EVENT, **said, "request": request.number}
+
+
+def _followed(planned: list[Planned], route: Route | None, rows: Sequence[Row[Any]]) -> list[Planned]:
+    """Plan what takes a delivery back, or waits for what it brings about, at the target where a person sent it."""
+    if route is None:
+        return planned
+    return [replace(plan, target=_where_it_went(plan, route, rows)) for plan in planned]
+
+
+def _where_it_went(plan: Planned, route: Route, rows: Sequence[Row[Any]]) -> str:
+    step = route.named.get(plan.step)
+    if isinstance(step, Deliver) and step.is_reversal:
+        found = [row for row in rows if (f"{row.step}{UNDO}", row.item) == (plan.step, plan.item)]
+    elif isinstance(step, AwaitEvent):
+        there = {one.name for one in route.carried if isinstance(one, Deliver) and one.target == step.target}
+        found = [row for row in rows if row.step in there]
+    else:
+        return plan.target
+    return max(found, key=lambda row: row.ordinal).target if found else plan.target
 
 
 def _callback(

@@ -36,6 +36,9 @@ TROUBLED: Final = (State.PARKED, State.UNCERTAIN, State.ASKING, State.WAITING)
 OPEN: Final = "due_at IS NOT NULL AND ended_at IS NULL"
 """Requests on the law's clock."""
 
+AWAITS: Final = "awaiting <> ''"
+"""Requests that await a person's decision."""
+
 WAITED: Final = "state = 'waiting' AND code = 'pending'"
 """Deliveries that ask until something has happened."""
 
@@ -96,6 +99,7 @@ class Request(SQLModel, table=True):
         Index("request_stage", "stage", "number"),
         Index("request_site", "site", "number"),
         partial_index("request_due", OPEN, "due_at"),
+        partial_index("request_awaits", AWAITS, "kind", "number"),
         partial_index("request_external", "external_reference IS NOT NULL", "external_reference"),
         Index("request_name", "name_index"),
         Index("request_email", "email_index"),

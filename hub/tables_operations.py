@@ -74,6 +74,11 @@ OPEN_ROW: Final = "is_open"
 TO_PROVE: Final = "state = 'pending'"
 """Finalizations whose reference is still to be asked for."""
 
+TOTALS: Final = "facets = ''"
+"""What every request is counted in once."""
+
+FACETED: Final = "facets <> ''"
+
 
 class Finalization(SQLModel, table=True):
     """The last time a person closed a delivery by hand: what they say, who seconds it, and whether it is proved."""
@@ -110,8 +115,10 @@ class Batch(SQLModel, table=True):
     said: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     reason: str = Field(default="", sa_column=Column(String(255), nullable=False))
     criteria: str = Field(default="", sa_column=Column(Text, nullable=False))
+    figures: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     actor: str = Field(sa_column=Column(String(80), nullable=False))
     state: str = Field(sa_column=Column(String(10), nullable=False))
+    detail: str = Field(default="", sa_column=Column(Text, nullable=False))
     total: int = Field(default=0, sa_column=Column(Integer, nullable=False))
     created_at: int = instant()
     started_at: int | None = instant(nullable=True)
@@ -126,6 +133,7 @@ class BatchRow(SQLModel, table=True):
         one_of("outlook", list(Outlook), "batch_row_outlook"),
         one_of("outcome", list(RowOutcome), "batch_row_outcome"),
         Index("batch_row_outcomes", "batch", "outcome", "position"),
+        Index("batch_row_subject", "subject", "batch"),
         Index(
             "batch_row_held",
             "subject",
@@ -140,6 +148,7 @@ class BatchRow(SQLModel, table=True):
     position: int = Field(sa_column=Column(Integer, nullable=False))
     outlook: str = Field(sa_column=Column(String(12), nullable=False))
     note: str = Field(default="", sa_column=Column(Text, nullable=False))
+    stood: str = Field(default="", sa_column=Column(String(255), nullable=False))
     outcome: str = Field(sa_column=Column(String(10), nullable=False))
     detail: str = Field(default="", sa_column=Column(Text, nullable=False))
     is_open: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
@@ -178,8 +187,8 @@ class BusinessKey(SQLModel, table=True):
     __tablename__ = "business_key"
     __table_args__ = (Index("business_key_request", "request"),)
 
-    name: str = Field(sa_column=Column(String(40), primary_key=True))
     value: str = Field(sa_column=Column(String(64), primary_key=True))
+    name: str = Field(sa_column=Column(String(40), primary_key=True))
     request: int = Field(sa_column=Column(BigInteger, primary_key=True))
 
 
@@ -242,25 +251,32 @@ class Place(SQLModel, table=True):
 
 
 class CensusBlock(SQLModel, table=True):
-    """A block of ten thousand numbers that was counted: how many requests it had then."""
+    """A block of ten thousand numbers that was counted: how many requests it had then, and under which declarations.
+
+    `changes`: a figure that is another one once what is counted of these requests may be.
+    """
 
     __tablename__ = "census_block"
 
     block: int = Field(sa_column=Column(WIDE, primary_key=True, autoincrement=False))
     requests: int = Field(sa_column=Column(Integer, nullable=False))
+    changes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    declared: str = Field(default="", sa_column=Column(String(16), nullable=False))
     at: int = instant()
 
 
 class Census(SQLModel, table=True):
-    """How many requests of a block are alike: kind, month, site, channel, and the fields that the kind counts.
+    """How many requests of a block are alike: kind, month, site, channel, district, and what the kind declares.
 
-    Months are `2026-09`; `facets` is a JSON object of field → value, its names sorted.
+    Months are `2026-09`. Every request is in a row without `facets`; those of a kind that declares some are in a
+    second one too, with a JSON object of name → value, the names sorted.
     """
 
     __tablename__ = "census"
     __table_args__ = (
-        UniqueConstraint("block", "kind", "month", "site", "channel", "facets", name="census_alike"),
-        Index("census_kind", "kind", "month"),
+        UniqueConstraint("block", "kind", "month", "site", "channel", "district", "facets", name="census_alike"),
+        partial_index("census_totals", TOTALS, "kind", "month", "site", "channel", "district", "requests"),
+        partial_index("census_facets", FACETED, "kind", "month"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(WIDE, primary_key=True))
@@ -269,7 +285,8 @@ class Census(SQLModel, table=True):
     month: str = Field(sa_column=Column(String(7), nullable=False))
     site: str = Field(sa_column=Column(String(80), nullable=False))
     channel: str = Field(sa_column=Column(String(20), nullable=False))
-    facets: str = Field(sa_column=Column(Text, nullable=False))
+    district: str = Field(default="", sa_column=Column(String(120), nullable=False))
+    facets: str = Field(default="", sa_column=Column(Text, nullable=False))
     requests: int = Field(sa_column=Column(Integer, nullable=False))
 
 

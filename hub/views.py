@@ -32,6 +32,7 @@ from hub.model import Channel, Frozen, Status
 from hub.routing import CALLBACK
 from hub.statements import upsert
 from hub.tables import ATTACHMENTS, ATTEMPTS, COUNTERS, DELIVERIES, EVENTS, OPEN, REQUESTS, TROUBLED, among
+from hub.tables_operations import BUSINESS_KEYS
 
 STAGE: Final = "stage"
 """The kind of an event that says which stage a request reached."""
@@ -61,7 +62,9 @@ class Search(Frozen):
     external_reference: Word | None = None
     since: Moment | None = Field(default=None, alias="from", description="Reçues depuis ce jour ou ce moment.")
     until: Moment | None = Field(default=None, alias="to", description="Reçues jusqu'à ce jour compris, ou ce moment.")
-    q: Word | None = Field(default=None, description="Numéro, référence du portail, nom, courriel ou téléphone.")
+    q: Word | None = Field(
+        default=None, description="Numéro, référence du portail, nom, courriel, téléphone ou clé métier."
+    )
     limit: Limit = 50
     after: Cursor | None = None
 
@@ -134,19 +137,30 @@ def page(connection: Connection, caller: Principal, search: Search, blinded: str
 
     One row more than asked for says that there is another page.
     """
-    said = search.model_dump(include={"kind", "status", "stage", "site", "channel", "external_reference"})
-    conditions = [REQUESTS.c[name] == value for name, value in said.items() if value is not None]
-    if search.since:
-        conditions.append(REQUESTS.c.received_at >= _instant(search.since, time.min))
-    if search.until:
-        conditions.append(REQUESTS.c.received_at <= _instant(search.until, time.max))
-    if search.q:
-        conditions.append(REQUESTS.c.number.in_(_amounting_to(search.q, blinded)))
+    conditions = answering(caller, search, blinded)
     if search.after:
         conditions.append(REQUESTS.c.number < int(search.after, 16))
     listed = [column for column in REQUESTS.c if column is not REQUESTS.c.body]
-    statement = select(*listed).where(*conditions, *_visible(caller)).order_by(REQUESTS.c.number.desc())
+    statement = select(*listed).where(*conditions).order_by(REQUESTS.c.number.desc())
     return connection.execute(statement.limit(search.limit + 1)).all()
+
+
+def answering(caller: Principal, search: Search, blinded: str) -> list[ColumnElement[bool]]:
+    """Say which requests the caller may see and answer every criterion, whatever the page."""
+    said = search.model_dump(include={"kind", "status", "stage", "site", "channel", "external_reference"})
+    conditions = [REQUESTS.c[name] == value for name, value in said.items() if value is not None]
+    if search.since:
+        conditions.append(REQUESTS.c.received_at >= instant_of(search.since, time.min))
+    if search.until:
+        conditions.append(REQUESTS.c.received_at <= instant_of(search.until, time.max))
+    if search.q:
+        conditions.append(REQUESTS.c.number.in_(_amounting_to(search.q, blinded)))
+    return [*conditions, *visible(caller)]
+
+
+def standing(caller: Principal, trouble: Trouble) -> list[ColumnElement[bool]]:
+    """Say which deliveries, joined with their requests, the caller may see and are meant, whatever the page."""
+    return [*_within(trouble.state), *_of(trouble), *visible(caller)]
 
 
 def deliveries(connection: Connection, caller: Principal, trouble: Trouble) -> Sequence[Row[Any]]:
@@ -184,7 +198,7 @@ def causes(connection: Connection, caller: Principal, trouble: Trouble) -> Seque
 def on_the_clock(connection: Connection, caller: Principal, kind: str | None, limit: int) -> Sequence[Row[Any]]:
     """List open requests that the law gives a time for, the one with the least time left first."""
     listed = [column for column in REQUESTS.c if column is not REQUESTS.c.body]
-    conditions = [text(OPEN), *_visible(caller), *([REQUESTS.c.kind == kind] if kind else [])]
+    conditions = [text(OPEN), *visible(caller), *([REQUESTS.c.kind == kind] if kind else [])]
     return connection.execute(
         select(*listed).where(*conditions).order_by(REQUESTS.c.due_at, REQUESTS.c.number).limit(limit)
     ).all()
@@ -204,7 +218,7 @@ def _joined(*columns: Any) -> Select[Any]:
 
 def _newest(caller: Principal, trouble: Trouble, state: State) -> Select[Any]:
     """Find a page of one state: an index gives them in order, which none does of several states together."""
-    conditions = [*_within([state]), *_of(trouble), *_visible(caller)]
+    conditions = [*_within([state]), *_of(trouble), *visible(caller)]
     if trouble.after:
         conditions.append(DELIVERIES.c.id < int(trouble.after, 16))
     found = _joined if _sees_less(caller, trouble) else select
@@ -217,7 +231,7 @@ def _counted_together(caller: Principal, trouble: Trouble) -> Select[Any]:
     by = [DELIVERIES.c[name] for name in CAUSE]
     oldest = func.min(DELIVERIES.c.updated_at).label("oldest_at")
     counted = _joined(*by, func.count().label("deliveries"), oldest)
-    return counted.where(*_within(trouble.state), *_of(trouble), *_visible(caller)).group_by(*by)
+    return counted.where(*_within(trouble.state), *_of(trouble), *visible(caller)).group_by(*by)
 
 
 def _counted_apart(trouble: Trouble, state: State) -> Select[Any]:
@@ -228,28 +242,28 @@ def _counted_apart(trouble: Trouble, state: State) -> Select[Any]:
     counted = [
         select(figure).select_from(SAME).where(*same).scalar_subquery().label(name) for name, figure in figures.items()
     ]
-    leap = _leap(state)
+    every = leap(state)
     return select(*(DELIVERIES.c[name] for name in CAUSE), *counted).where(
-        DELIVERIES.c.id.in_(select(leap.c.id)), *_of(trouble)
+        DELIVERIES.c.id.in_(select(every.c.id)), *_of(trouble)
     )
 
 
-def _leap(state: State) -> CTE:
+def leap(state: State) -> CTE:
     """Find one delivery of each cause, leaping from one to the next through their index."""
     order = [DELIVERIES.c[name] for name in WITHIN_STATE]
     first = select(DELIVERIES.c.id).where(*_within([state])).order_by(*order).limit(1)
-    leap = select(first.scalar_subquery().label("id")).cte("leap", recursive=True)
+    found = select(first.scalar_subquery().label("id")).cte("leap", recursive=True)
     beyond = [BEYOND.c[name] for name in WITHIN_STATE]
     further = text(f"beyond.{among(TROUBLED)}"), BEYOND.c.state == state, tuple_(*beyond) > tuple_(*order)
     following = select(BEYOND.c.id).where(*further).order_by(*beyond).limit(1)
-    return leap.union_all(select(following.scalar_subquery()).where(DELIVERIES.c.id == leap.c.id))
+    return found.union_all(select(following.scalar_subquery()).where(DELIVERIES.c.id == found.c.id))
 
 
 def _events(number: int) -> Select[Any]:
     return select(EVENTS).where(EVENTS.c.request == number).order_by(EVENTS.c.id)
 
 
-def _visible(caller: Principal) -> list[ColumnElement[bool]]:
+def visible(caller: Principal) -> list[ColumnElement[bool]]:
     """Keep to the caller's house, kinds and sites; see `access.same_house` and `access.allow`."""
     conditions = []
     if caller.front_end != EVERY_HOUSE or caller.role is Role.FRONT_END:
@@ -263,7 +277,7 @@ def _visible(caller: Principal) -> list[ColumnElement[bool]]:
 
 def _sees_less(caller: Principal, trouble: Trouble) -> bool:
     """Say whether the requests of deliveries decide which are meant."""
-    return bool(trouble.kind or _visible(caller))
+    return bool(trouble.kind or visible(caller))
 
 
 def _within(states: Sequence[State]) -> list[ColumnElement[bool]]:
@@ -284,12 +298,20 @@ def _amounting_to(said: str, blinded: str) -> CompoundSelect[Any]:
     columns = REQUESTS.c
     digits = said.replace(" ", "")
     numbered = [columns.number == int(digits)] if len(digits) == 9 and digits.isascii() and digits.isdigit() else []
-    indexes = [columns.name_index == blinded, columns.email_index == blinded, columns.phone_index == blinded]
-    meanings = [*numbered, columns.external_reference == said, *indexes]
-    return union_all(*(select(columns.number).where(meaning) for meaning in meanings))
+    meanings = [*numbered, columns.external_reference == said]
+    return union_all(*(select(columns.number).where(meaning) for meaning in meanings), *hidden_under(blinded))
 
 
-def _instant(moment: datetime | date, hour: time) -> int:
+def hidden_under(blinded: str) -> Sequence[Select[Any]]:
+    """Find the numbers of whoever, or whatever, a blind index stands for: one question an index."""
+    columns = REQUESTS.c
+    people = (columns.name_index, columns.email_index, columns.phone_index)
+    keyed = select(BUSINESS_KEYS.c.request.label("number")).where(BUSINESS_KEYS.c.value == blinded)
+    return *(select(columns.number).where(index == blinded) for index in people), keyed
+
+
+def instant_of(moment: datetime | date, hour: time) -> int:
+    """Give the instant of a moment, or of an hour of a day in Paris."""
     if not isinstance(moment, datetime):
         moment = datetime.combine(moment, hour, PARIS)
     return int(moment.timestamp() * 1000)

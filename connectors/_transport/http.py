@@ -28,6 +28,7 @@ from yarl import URL
 from hub.connector import Deadline, Exchange
 from hub.errors import DeliveryError, TransientError, UncertainError
 from hub.model import Frozen
+from hub.tracing import outgoing
 
 CONNECT_WITHIN: Final = 10.0
 """Seconds for DNS, TCP and TLS together; never more than half of what the deadline leaves."""
@@ -170,7 +171,7 @@ class HttpClient:
             method,
             url,
             data=content or None,
-            headers={**self._headers, **headers},
+            headers={**self._headers, **outgoing(), **headers},
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(connect=connect, sock_connect=connect),
         )

@@ -50,6 +50,7 @@ class HttpSandbox:
         self.latency = 0.0
         self.host, self.port = LOOPBACK, 0
         self._fault, self._times = "", 0
+        self._finding = ""
         self._taken: Tally | Counter[str] = Counter()
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -87,9 +88,15 @@ class HttpSandbox:
             raise KeyError(fault)
         self._fault, self._times = fault, times
 
+    def break_finding(self, fault: str) -> None:
+        """Play `fault` for the next question whether a reference of the target's own exists."""
+        if fault not in self.menu:
+            raise KeyError(fault)
+        self._finding = fault
+
     def mend(self) -> None:
         """Play no fault any more."""
-        self._fault, self._times = "", 0
+        self._fault, self._times, self._finding = "", 0, ""
 
     def take(self, key: str) -> None:
         """Count a message that was really taken."""
@@ -119,6 +126,10 @@ class HttpSandbox:
         """Tell a delivery from a question, a log-in or a probe: faults are only played on deliveries."""
         return request.method not in {"GET", "HEAD", "OPTIONS"}
 
+    async def is_finding(self, request: web.Request) -> bool:  # noqa: ARG002  # what a subclass tells by
+        """Tell the question whether a reference of the target's own exists, whose faults are played apart."""
+        return False
+
     async def play(self, fault: str, request: web.Request, answer: web.Response | None) -> web.StreamResponse:
         """Play a fault; `answer` is what `serve` would have said, for the faults whose message is taken."""
         del answer
@@ -127,12 +138,21 @@ class HttpSandbox:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self.latency:
             await asyncio.sleep(self.latency)
-        if not self._times or not await self.is_delivery(request):
+        fault = await self._next_fault(request)
+        if not fault:
             return await self.serve(request)
-        fault = self._fault
-        self._times -= 1
         answer = await self.serve(request) if self.menu[fault].taken else None
         return await self.play(fault, request, answer)
+
+    async def _next_fault(self, request: web.Request) -> str:
+        """Say which fault befalls a request; empty when none does."""
+        if self._finding and await self.is_finding(request):
+            fault, self._finding = self._finding, ""
+            return fault
+        if not self._times or not await self.is_delivery(request):
+            return ""
+        self._times -= 1
+        return self._fault
 
     async def _hold_back(self, _: web.Request) -> web.StreamResponse:
         await self._stopping.wait()

@@ -7,15 +7,18 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
+from connectors._transport.finding import asking, check_reference
 from connectors._transport.http import Answer, HttpClient, HttpSettings
 from connectors._transport.messages import places
 from connectors.esii.rendezvous import MESSAGES, Annuler, Deplacer, Reserver, Sites
 from connectors.esii.wire import (
+    CODE,
     JSON,
     LOST,
     UNKNOWN,
     check,
     check_cancelled,
+    check_coded,
     check_moved,
     is_gone,
     path_of,
@@ -52,6 +55,8 @@ class Settings(HttpSettings):
 class Esii:
     """Answers live questions, books once, moves and cancels as often as asked."""
 
+    finds = frozenset({"reserver"})
+
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._settings, self._errors = settings, errors
         self._http = HttpClient(settings)
@@ -68,6 +73,17 @@ class Esii:
     async def look_up(self, message: Outbound) -> Receipt | None:  # noqa: ARG002  # the contract's verb
         """Say that eSirius cannot be asked by our key: it finds an appointment by its own code only."""
         raise UncertainError("not_askable")
+
+    async def find(self, message: Outbound, reference: str) -> bool:
+        """Ask for the appointment of that code; one that is not there counts only where eSirius knows us."""
+        check_reference(reference, CODE)
+        with asking():
+            answer = await self._call("GET", path_of(Annuler(codeRDV=reference)), message)
+            if is_gone(answer):
+                await self.probe(message.deadline)
+                return False
+            check_coded(self._check(answer), reference)
+        return True
 
     async def probe(self, deadline: Deadline) -> None:
         """List the sites, which takes an account that it knows."""

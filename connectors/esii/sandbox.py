@@ -122,6 +122,10 @@ class Sandbox(HttpSandbox):
         """Tell everything from the reading of one appointment, which only prepares or proves an update."""
         return request.method != "GET" or "/appointments" not in request.path
 
+    async def is_finding(self, request: web.Request) -> bool:
+        """Tell the reading of one appointment."""
+        return request.method == "GET" and "/appointments/" in request.path
+
     async def serve(self, request: web.Request) -> web.Response:
         """Answer one call."""
         if request.headers.get("Authorization") != AUTHORIZATION:

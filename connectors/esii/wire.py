@@ -144,6 +144,15 @@ def read_appointment(answer: Answer) -> Mapping[str, Any]:
             raise UncertainError(UNREADABLE)
 
 
+def check_coded(answer: Answer, code: str) -> None:
+    """See that an appointment is the one of that code; raises UncertainError when it does not say so."""
+    match read_appointment(answer):
+        case {"codeRDV": str(known)} if known == code:
+            return
+        case _:
+            raise UncertainError("another_appointment")
+
+
 def stands_at(appointment: Mapping[str, Any], message: Deplacer) -> bool:
     """Say whether an appointment stands at the slot asked for; raises UncertainError when it does not say where."""
     match appointment:

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from connectors._transport.finding import asking, check_reference
 from connectors._transport.http import Answer, HttpSettings
 from connectors._transport.messages import places
 from connectors.grr.browser import Browser
@@ -14,11 +15,13 @@ from connectors.grr.planning import Planning, read_slots
 from connectors.grr.reservation import MESSAGES, Annuler, Creneaux, Reserver
 from connectors.grr.wire import (
     APP,
+    NUMBER,
     check_done,
     check_gone,
     check_readable,
     check_report,
     find_number,
+    read_exists,
     write_booking,
     write_cancellation,
     write_day,
@@ -50,6 +53,8 @@ class Settings(HttpSettings):
 class Grr:
     """Asks for pages as a person would, and believes none that it does not know."""
 
+    finds = frozenset({"reserver"})
+
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._settings, self._errors = settings, errors
         self._browser = Browser(settings, settings.login, errors)
@@ -70,6 +75,13 @@ class Grr:
             return await self._recognise(asked, message)
         except RefusedError as error:
             raise UncertainError(error.code) from None
+
+    async def find(self, message: Outbound, reference: str) -> bool:
+        """Ask for the page of the booking of that number; one that was cancelled is no booking any more."""
+        check_reference(reference, NUMBER)
+        with asking():
+            page = await self._readable(write_view(reference), message.exchange, message)
+            return read_exists(page, reference)
 
     async def probe(self, deadline: Deadline) -> None:
         """Log in, and open the report: without the right to search, a lost answer would stay in doubt."""

@@ -139,6 +139,15 @@ class Sandbox(HttpSandbox):
             return False
         return delivery
 
+    async def is_finding(self, request: web.Request) -> bool:
+        """Tell the page of one booking; sessions expire before."""
+        finding = request.query.get("p") == "vuereservation"
+        if finding and self._finding == "session_expiree":
+            self._finding = ""
+            self.sessions.clear()
+            return False
+        return finding
+
     async def serve(self, request: web.Request) -> web.Response:
         """Answer one page."""
         name = request.query.get("p", "login")
@@ -202,7 +211,7 @@ class Sandbox(HttpSandbox):
         known = self.bookings.get(int(query["id"]))
         if known is None:
             return page(pages.NEVER_SAVED)
-        return page(pages.DELETED if known.deleted else pages.layout(f"<h2>{known.name}</h2>", known=True))
+        return page(pages.DELETED if known.deleted else pages.booking(query["id"], known.name, known.description))
 
     def search(self, query: Mapping[str, str]) -> web.Response:
         """Show the report: bookings whose description has the text anywhere, in the days asked."""

@@ -95,6 +95,17 @@ def denied(language: str) -> str:
     return layout(f"<h1>{words['accessdenied']}</h1><p>{words['norights']}</p>", known=True)
 
 
+def booking(number: str, name: str, description: str) -> str:
+    """Write the page of a booking, and the form that GRR puts below it for whoever is logged in."""
+    told = f"<table><tr><th>Description :</th><td>{escape(description)}</td></tr></table>"
+    hidden = "".join(
+        f"<input type='hidden' name='{field}' value='{value}'>"
+        for field, value in {"p": "vuereservation", "id": number, "page": "jour"}.items()
+    )
+    shown = f"<fieldset><legend>Réservation : {escape(name)}</legend>{told}</fieldset>"
+    return layout(f"{shown}<form action='app.php' method='get'>{hidden}</form>", known=True)
+
+
 def report(rows: Iterable[Mapping[str, str]] | None, searched: str, language: str) -> str:
     """Write the report: its form, which repeats what is searched, and what was found when it was asked."""
     form = (

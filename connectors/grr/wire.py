@@ -36,6 +36,9 @@ CHANGE_PASSWORD: Final = "changemdp"  # noqa: S105  # a page
 QUOTA: Final = b"showAccessDeniedMaxBookings"
 """What a PHP error says, where PHP shows its errors, of the function that GRR 4.6.3 fails in for a quota."""
 
+NUMBER: Final = re.compile("[1-9][0-9]{0,9}")
+"""How GRR numbers bookings."""
+
 GONE: Final = re.compile(r"réservation inexistante ou supprimée", re.IGNORECASE)
 NEVER: Final = re.compile(r"pas de réservation sauvegardée", re.IGNORECASE)
 """What the page of a booking says, whatever the language, of one that was cancelled, of one that never was."""
@@ -110,7 +113,7 @@ def write_cancellation(number: int) -> str:
     return f"{APP}?{urlencode({'p': 'supreservation', 'id': number, 'page': 'jour'})}"
 
 
-def write_view(number: int) -> str:
+def write_view(number: int | str) -> str:
     """Ask for the page of one booking."""
     return f"{APP}?{urlencode({'p': 'vuereservation', 'id': number, 'mode': 'page'})}"
 
@@ -220,6 +223,29 @@ def check_report(answer: Answer) -> None:
     page = parse(answer)
     if page is None or page.find(".//form[@id='frmReport']") is None:
         raise UncertainError("report_closed")
+
+
+def read_exists(answer: Answer, number: str) -> bool:
+    """Read the page of a booking: it is shown, or GRR says in its own words that there is none.
+
+    One that is shown is told by the form that GRR puts below it, before any words are read: those of a booking are a
+    citizen's, and may be the same.
+    """
+    page = parse(answer)
+    if page is None:
+        raise UncertainError(UNREADABLE)
+    if any(shows(form, number) for form in page.iter("form")):
+        return True
+    said = words(page)
+    if page.find(".//legend") is not None or not (GONE.search(said) or NEVER.search(said)):
+        raise UncertainError(UNREADABLE)
+    return False
+
+
+def shows(form: Element, number: str) -> bool:
+    """Say whether a form is the one that GRR puts below the booking of that number."""
+    sent = {one.get("name"): one.get("value") for one in form.iter("input")}
+    return sent.get("p") == "vuereservation" and sent.get("id") == number
 
 
 def check_gone(answer: Answer, errors: ErrorTable) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from connectors._transport.finding import asking, check_reference
 from connectors._transport.http import HttpClient, HttpSettings
 from connectors._transport.soap import SoapPort
 from connectors.logitud.wire import (
     DEMANDES,
+    NUMBER,
     QUESTIONS,
     check_up,
+    read_exists,
     read_found,
     read_receipt,
     read_state,
@@ -31,6 +34,8 @@ class Settings(HttpSettings):
 
 class Logitud:
     """Hands requests over, finds one again by our key, follows it; asks what an elector asks."""
+
+    finds = frozenset(DEMANDES)
 
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._errors = errors
@@ -55,6 +60,12 @@ class Logitud:
             raise UncertainError("not_askable")
         answer = await self._call(message, "RechercherDemande", {"ReferenceExterne": message.key})
         return read_found(answer, message, self._errors)
+
+    async def find(self, message: Outbound, reference: str) -> bool:
+        """Ask where the request of that number stands; Logitud does not say what it is for."""
+        check_reference(reference, NUMBER)
+        with asking():
+            return read_exists(await self._call(message, "EtatDemande", {"NumeroDemande": reference}), self._errors)
 
     async def ask_state(self, number: str, deadline: Deadline) -> str:
         """Ask where a request stands, by Logitud's number: RECUE, EN-COURS, DELIVREE or REJETEE."""

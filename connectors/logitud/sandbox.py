@@ -192,6 +192,10 @@ class Sandbox(HttpSandbox):
         """Tell a request, or a question that somebody asks, from the hub's own searches."""
         return asked_of(request) in ASKED
 
+    async def is_finding(self, request: web.Request) -> bool:
+        """Tell the question where a request stands, by its number."""
+        return asked_of(request) == "EtatDemande"
+
     async def serve(self, request: web.Request) -> web.Response:
         """Answer one SOAP call."""
         if request.headers.get("Authorization") != AUTHORIZATION:

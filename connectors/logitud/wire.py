@@ -6,6 +6,7 @@ the schema's own names; those of a question are the question's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -63,6 +64,9 @@ DEMANDES: Final[Mapping[str, Demande]] = {
 
 ACTS: Final = {name: demande.element for name, demande in DEMANDES.items() if demande.call == "DemanderActe"}
 """Our operations that ask for a certificate → the element that describes the act."""
+
+NUMBER: Final = re.compile("EC[0-9]{8}")
+"""How Logitud numbers requests, whatever they are for."""
 
 KNOWN: Final = "DEJA-CONNUE"
 UNKNOWN: Final = "INCONNUE"
@@ -143,6 +147,15 @@ def read_state(answer: Any, errors: ErrorTable) -> str:
             return state
         case _:
             raise failure(answer, errors)
+
+
+def read_exists(answer: Any, errors: ErrorTable) -> bool:
+    """Read an `EtatDemandeReponse` for whether there is such a request at all."""
+    match answer:
+        case {"Message": {"severity": "INFO", "code": str(code)}, "Etat": None} if code == UNKNOWN:
+            return False
+        case _:
+            return bool(read_state(answer, errors))
 
 
 def read_polling_station(answer: Any, errors: ErrorTable) -> Receipt:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from connectors._transport.finding import check_reference
 from connectors._transport.http import HttpClient
 from connectors._transport.soap import SoapPort
 from connectors.payfip.schemas import faulty
 from connectors.payfip.wire import (
+    IDOP,
     PAID,
+    THERE,
     WAITING,
+    Asked,
     Settings,
     read_asked,
     read_client,
@@ -32,6 +36,8 @@ WSDL: Final = Path(__file__).parent / "contract" / "payfip.wsdl"
 class PayFiP:
     """Opens a payment, says where it stands, and is called when it has moved."""
 
+    finds = frozenset({"creer_paiement"})
+
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._settings, self._errors = settings, errors
         self._http = HttpClient(settings)
@@ -48,6 +54,21 @@ class PayFiP:
         """Raise UncertainError: PayFiP cannot be asked for a refdet, only for an idop."""
         del message
         raise UncertainError("cannot_be_asked")
+
+    async def find(self, message: Outbound, reference: str) -> bool:
+        """Ask for the result of that idop: having none yet is being there.
+
+        It is never said to be absent: PayFiP erases at night what nobody began, and may know one a little later.
+        """
+        check_reference(reference, IDOP)
+        try:
+            answer = await self._call(message, "recupererDetailPaiementSecurise", {"arg0": {"idOp": reference}})
+        except RefusedError as error:
+            if error.code in THERE:
+                return True
+            raise UncertainError(error.code) from None
+        read_result(answer, Asked(reference, timedelta()), self._settings)
+        return True
 
     async def probe(self, deadline: Deadline) -> None:
         """Ask how PayFiP names our office, which it only knows when we are its client."""

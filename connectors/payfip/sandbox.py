@@ -195,6 +195,10 @@ class Sandbox(HttpSandbox):
         """Tell a message from a payer's page."""
         return request.method == "POST" and request.path == SERVICE
 
+    async def is_finding(self, request: web.Request) -> bool:
+        """Tell the question for a payment's result."""
+        return await self.is_delivery(request) and b"recupererDetailPaiementSecurise" in await request.read()
+
     async def serve(self, request: web.Request) -> web.Response:
         """Answer one SOAP call, or show the contract, or show a payer one page."""
         if request.path == SERVICE and (shown := show_contract(request, CONTRACT / "payfip.wsdl")):

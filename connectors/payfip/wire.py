@@ -43,6 +43,9 @@ RESULTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 SILENCES: Final[Mapping[str, str]] = MappingProxyType({"P5": "expire", "P4": "expire", "P1": "purge"})
 """Codes that tell of no result yet → what they mean once none can come any more."""
 
+THERE: Final = frozenset({"P4", "P5"})
+"""Codes by which PayFiP speaks of a payment that it has. P1 says neither that nor the opposite."""
+
 KEPT: Final = ("refdet", "exer", "saisie", "numauto")
 """What an answer's details repeat as it is; the payer's address is left out."""
 

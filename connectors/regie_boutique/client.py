@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from connectors._transport.finding import asking, check_reference
 from connectors._transport.http import HttpClient
 from connectors.regie_boutique.schemas import faulty
 from connectors.regie_boutique.settings import Settings
 from connectors.regie_boutique.wire import (
+    NUMBER,
     SERVICES,
     is_genuine,
+    read_exists,
     read_notification,
     read_receipt,
     read_success,
@@ -26,6 +29,8 @@ JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
 
 class RegieBoutique:
     """A shop that knows our key: one call an operation."""
+
+    finds = frozenset({"creer_commande"})
 
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._settings, self._errors = settings, errors
@@ -51,6 +56,20 @@ class RegieBoutique:
         """Raise UncertainError: the shop is not asked for our key, it recognises it when it comes again."""
         del message
         raise UncertainError("cannot_be_asked")
+
+    async def find(self, message: Outbound, reference: str) -> bool:
+        """Ask where the order of that number stands."""
+        check_reference(reference, NUMBER)
+        service, exchange = SERVICES["suivre_commande"], message.exchange
+        path = service.path.format(commande=reference)
+        try:
+            answer = await self._http.call(
+                service.method, path, exchange=exchange, deadline=message.deadline, headers=JSON
+            )
+        finally:
+            exchange.wrote(f"{service.method} {path}".encode())
+        with asking():
+            return read_exists(reference, answer, self._settings, self._errors)
 
     async def probe(self, deadline: Deadline) -> None:
         """Ask whether the shop is open, which takes a token that it knows."""

@@ -129,6 +129,10 @@ class Sandbox(HttpSandbox):
         """Tell an operation from the probe and from a payer's page."""
         return request.path.startswith(API) and request.path != f"{API}etat"
 
+    async def is_finding(self, request: web.Request) -> bool:
+        """Tell the question where an order stands."""
+        return request.method == "GET" and request.path.startswith(f"{API}commandes/")
+
     async def serve(self, request: web.Request) -> web.Response:
         """Answer one call of the API, or show a payer one page."""
         if request.path.startswith(API):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,12 +16,18 @@ from connectors._transport.http import Answer, check_not_page, check_status
 from connectors.regie_boutique.schemas import answer_in
 from connectors.regie_boutique.settings import Settings
 from hub.connector import Call, IncomingFile, Outbound, Receipt
-from hub.errors import UncertainError
+from hub.errors import RefusedError, UncertainError
 from hub.manifest import ErrorTable
 from hub.model import Verdict
 
 REFUSING: Final = frozenset({400, 404, 409, 410, 422})
 """Statuses by which the shop says no, whatever its code."""
+
+
+NUMBER: Final = re.compile("[A-Z0-9-]{1,40}")
+"""How the shop may number an order, by the contract of every operation that names one."""
+
+UNKNOWN: Final = "commande_inconnue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,25 @@ def read_receipt(message: Outbound, answer: Answer, settings: Settings, errors: 
         raise UncertainError("another_order")
     files = (read_invoice(reference, said),) if message.operation == "facture" else ()
     return Receipt(reference, details, files)
+
+
+def read_exists(number: str, answer: Answer, settings: Settings, errors: ErrorTable) -> bool:
+    """Read whether there is an order, of which it was asked how it stands; only the shop's own code says that none is.
+
+    Raises UncertainError when it is about another, or lacks a part of what it promises.
+    """
+    try:
+        said = read_success(answer, settings, errors)
+    except RefusedError as error:
+        if error.code == UNKNOWN:
+            return False
+        raise
+    details = answer_in("suivre_commande", said)
+    if details is None:
+        raise UncertainError("unreadable")
+    if details["commande"] != number:
+        raise UncertainError("another_order")
+    return True
 
 
 def read_invoice(number: str, said: Mapping[str, Any]) -> IncomingFile:

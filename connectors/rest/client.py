@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from connectors._transport.finding import asking, check_reference
 from connectors._transport.http import HttpClient, check_status
 from connectors.rest.wire import (
     JSON,
     Settings,
+    read_find,
     read_look_up,
     read_receipt,
     write_body,
+    write_find,
     write_headers,
 )
 from hub.connector import Deadline, Exchange, Outbound, Receipt
@@ -32,6 +35,7 @@ class Rest:
         self._probe_path = settings.probe_path
         self._http = HttpClient(settings)
         self.operations: Mapping[str, Operation] = settings.operations
+        self.finds = frozenset(name for name, service in settings.operations.items() if service.find)
 
     async def deliver(self, message: Outbound) -> Receipt:
         """Send the message, as its operation's settings say."""
@@ -60,6 +64,20 @@ class Rest:
             headers=JSON,
         )
         return read_look_up(look_up, check_status(answer, unavailable=self._unavailable), message)
+
+    async def find(self, message: Outbound, reference: str) -> bool:
+        """Ask for one of the target's own references, as its operation's settings say."""
+        find = self._services[message.operation].find
+        if find is None:
+            raise UncertainError("cannot_be_asked")
+        check_reference(reference, find.pattern)
+        path, exchange = write_find(find, reference), message.exchange
+        try:
+            answer = await self._http.call("GET", path, exchange=exchange, deadline=message.deadline, headers=JSON)
+        finally:
+            exchange.wrote(f"GET {path}".encode())
+        with asking():
+            return read_find(find, check_status(answer, unavailable=self._unavailable), reference, self._errors)
 
     async def probe(self, deadline: Deadline) -> None:
         """Read `probe_path`: any answer but a failure, or a refusal of our credentials, will do."""

@@ -41,6 +41,12 @@ OPERATIONS: Final[dict[str, Any]] = {
             "reference": "/dossiers/0/numero",
             "compare": {"objet": "/dossiers/0/objet"},
         },
+        "find": {
+            "path": "/dossiers/{reference}",
+            "pattern": "BO-[0-9]{6}",
+            "found": "/numero",
+            "reference": "/numero",
+        },
     },
     "signaler": {
         "title": "Signaler, sans qu'on puisse le retrouver",
@@ -93,8 +99,14 @@ class Sandbox(HttpSandbox):
             "demandeur": {"nom": "Lefèvre", "prenom": "Léa", "courriel": "lea.lefevre@exemple.fr"},
         }
 
+    async def is_finding(self, request: web.Request) -> bool:
+        """Tell the question for a file by its number."""
+        return request.method == "GET" and request.path.startswith("/dossiers/")
+
     async def serve(self, request: web.Request) -> web.Response:
-        """Take a request, or list those under one key."""
+        """Take a request, list those under one key, or show one by its number."""
+        if await self.is_finding(request):
+            return self._show(request.path.rpartition("/")[2])
         if request.method == "GET":
             found = self._records.get(request.query.get("reference_externe", ""))
             return web.json_response({"dossiers": [found] if found else []})
@@ -108,6 +120,10 @@ class Sandbox(HttpSandbox):
         self.take(key)
         self._records[key] = {**record, "numero": f"BO-{len(self._records) + 1:06d}"}
         return self._accept(key, 201)
+
+    def _show(self, number: str) -> web.Response:
+        found = next((record for record in self._records.values() if record["numero"] == number), None)
+        return web.json_response(found or {"statut": "ko", "erreur": "DOSSIER_INCONNU"}, status=200 if found else 404)
 
     def _accept(self, key: str, status: int) -> web.Response:
         body = orjson.dumps({"statut": "ok", "numero": self._records[key]["numero"]})

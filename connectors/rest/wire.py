@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 import orjson
 from pydantic import Field, StringConstraints, model_validator
@@ -51,6 +53,27 @@ class LookUp(Frozen):
     compare: Mapping[str, Pointer] = Field(default_factory=dict)
 
 
+class Find(Frozen):
+    """How the target is asked for one of its own references, and where its answer is read.
+
+    `pattern`: all that they may look like. `absent`, `found` are as in a look-up; `reference` leads to it when the
+    answer repeats it.
+    """
+
+    path: Annotated[str, StringConstraints(pattern=r"\{reference\}")]
+    pattern: re.Pattern[str] = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+    accepted: frozenset[int] = frozenset({200})
+    absent: frozenset[int] = frozenset({404})
+    found: Pointer = ""
+    reference: Pointer | None = None
+
+    @model_validator(mode="after")
+    def _stays_on_its_path(self) -> Find:
+        if any(map(self.pattern.fullmatch, ("", ".", ".."))):
+            raise ValueError("pattern: takes nothing at all, or dots alone, which lead elsewhere")
+        return self
+
+
 class Service(Operation):
     """One operation of a JSON target, and how it is called.
 
@@ -73,6 +96,7 @@ class Service(Operation):
     success: Success | None = None
     error_code: Pointer | None = None
     look_up: LookUp | None = None
+    find: Find | None = None
 
     @model_validator(mode="after")
     def _keeps_its_promise(self) -> Service:
@@ -96,7 +120,8 @@ class Settings(HttpSettings):
     @model_validator(mode="after")
     def _stays_at_its_target(self) -> Settings:
         asked = [service.look_up.path for service in self.operations.values() if service.look_up]
-        for path in (*asked, *(service.path for service in self.operations.values()), self.probe_path):
+        sought = [service.find.path for service in self.operations.values() if service.find]
+        for path in (*asked, *sought, *(service.path for service in self.operations.values()), self.probe_path):
             self.resolve(path)
         return self
 
@@ -203,6 +228,27 @@ def read_look_up(look_up: LookUp, answer: Answer, message: Outbound) -> Receipt 
         if str(message.fields.get(ours)) != str(at(document, theirs)):
             raise DifferentError("different")
     return Receipt("" if look_up.reference is None else text(at(document, look_up.reference)))
+
+
+def write_find(find: Find, reference: str) -> str:
+    """Write where one of the target's own references is asked for."""
+    return find.path.replace("{reference}", quote(reference, safe=""))
+
+
+def read_find(find: Find, answer: Answer, reference: str, errors: ErrorTable) -> bool:
+    """Read whether the target has one of its own references; raises what any other answer stands for."""
+    check_not_page(answer)
+    if answer.status in find.absent:
+        return False
+    if answer.status not in find.accepted:
+        raise errors.failure(f"http_{answer.status}", Verdict.UNCERTAIN)
+    document = parse(answer)
+    found = at(document, find.found)
+    if found is MISSING:
+        raise UncertainError("unreadable")
+    if found and find.reference is not None and text(at(document, find.reference)) != reference:
+        raise UncertainError("another_reference")
+    return bool(found)
 
 
 def parse(answer: Answer) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -35,6 +36,7 @@ class ArcGis:
     """A map that speaks ArcGIS REST; its layers are numbers below a FeatureServer."""
 
     exact = True
+    shape = re.compile("[0-9]{1,18}")
 
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._settings, self._errors = settings, errors
@@ -63,6 +65,14 @@ class ArcGis:
     def search(self, key: str) -> Request:
         """Write the question by the reference; our keys hold nothing but digits and a hyphen."""
         return self._query(self._settings.couche_doleances, where=f"{self._settings.champ_reference}='{key}'")
+
+    def find(self, reference: str) -> Request:
+        """Write the question by the number of the object."""
+        return self._query(self._settings.couche_doleances, objectIds=reference)
+
+    def read_one(self, answer: Answer) -> Found:
+        """Read a feature set of one feature, or of none."""
+        return self.read_found(answer)
 
     def locate(self, position: Position) -> Request:
         """Write the question by what intersects a position."""

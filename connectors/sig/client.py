@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from connectors._transport.finding import asking, check_reference
 from connectors._transport.http import Answer, HttpClient
 from connectors.sig.arcgis import ArcGis
 from connectors.sig.features import Features
@@ -18,6 +19,7 @@ from connectors.sig.wire import (
     Settings,
     district,
     faults_in,
+    holds_reference,
     position_of,
     recognise,
 )
@@ -34,6 +36,8 @@ DIALECTS: Final[Mapping[Protocole, Callable[[Settings, ErrorTable], Dialect]]] =
 
 class Sig:
     """Puts complaints on the map, finds them again by our key, tells the district of a position."""
+
+    finds = frozenset({"creer_doleance"})
 
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._settings, self._errors = settings, errors
@@ -56,6 +60,17 @@ class Sig:
         if message.operation == "quartier":
             raise UncertainError("not_askable")
         return await self._search(message, message.exchange)
+
+    async def find(self, message: Outbound, reference: str) -> bool:
+        """Ask for the complaint of that reference; one that is not there counts only in the layer that we know."""
+        check_reference(reference, self._dialect.shape)
+        with asking():
+            answer = await self._ask_for(self._dialect.find(reference), message)
+            if holds_reference(self._dialect.read_one(answer), reference):
+                return True
+            described = await self._call(self._dialect.describe(), Exchange(), message.deadline)
+            self._dialect.check_described(described)
+        return False
 
     async def probe(self, deadline: Deadline) -> None:
         """Ask what the layer of complaints is made of, and for the district of the witness when there is one."""
@@ -106,6 +121,13 @@ class Sig:
     async def _locate(self, position: Position, exchange: Exchange, deadline: Deadline) -> Receipt:
         answer = await self._call(self._dialect.locate(position), exchange, deadline)
         return district(self._dialect.read_found(answer), position, self._settings, exact=self._dialect.exact)
+
+    async def _ask_for(self, request: Request, message: Outbound) -> Answer:
+        """Ask, and keep what was asked as evidence: a GET has no body."""
+        try:
+            return await self._call(request, message.exchange, message.deadline)
+        finally:
+            message.exchange.wrote(f"{request.method} {request.url}".encode())
 
     async def _call(self, request: Request, exchange: Exchange, deadline: Deadline) -> Answer:
         return await self._http.call(

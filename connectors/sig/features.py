@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -37,6 +38,7 @@ class Features:
     """A map that speaks OGC API Features."""
 
     exact = False
+    shape = re.compile(r"(?!\.{1,2}\Z)[\w.:~-]{1,200}")
 
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._settings, self._errors = settings, errors
@@ -67,6 +69,18 @@ class Features:
         """Write the question by the property that holds the reference."""
         asked: dict[str, str | int] = {self._settings.champ_reference: key, "limit": MOST}
         return Request("GET", self._items(self._settings.couche_doleances, **asked), headers=ACCEPT)
+
+    def find(self, reference: str) -> Request:
+        """Write the question for the feature itself."""
+        url = below(self._settings, f"{self._path(self._settings.couche_doleances)}/items/{quote(reference, safe='')}")
+        return Request("GET", url, headers=ACCEPT)
+
+    def read_one(self, answer: Answer) -> Found:
+        """Read a feature; a 404 says that there is none when the map wrote it, and blames nothing else."""
+        if answer.status == 404 and is_said(answer) and self._refusal(answer).code == "http_404":
+            return Found([])
+        self._check(answer)
+        return Found([read_feature(read_json(answer, self._errors, self._settings))])
 
     def locate(self, position: Position) -> Request:
         """Write the question by a box of one point: districts whose own box holds it come back."""
@@ -124,6 +138,14 @@ class Features:
             [str(said.get(name, "")) for name in ("description", "detail", "code")] if isinstance(said, dict) else []
         )
         return failure(self._errors, [*words, f"http_{answer.status}"], "exception", verdict)
+
+
+def is_said(answer: Answer) -> bool:
+    """Tell an error that a map wrote, which is a JSON object, from one of another server's."""
+    try:
+        return isinstance(orjson.loads(answer.body), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def read_feature(feature: Any) -> Feature:

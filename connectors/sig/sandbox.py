@@ -133,6 +133,11 @@ class Sandbox(HttpSandbox):
         asked = request.query
         return "bbox" in asked or "geometry" in asked or "Intersects" in asked.get("FILTER", "")
 
+    async def is_finding(self, request: web.Request) -> bool:
+        """Tell the question for a complaint by the map's own reference."""
+        by_path = request.method == "GET" and "/items/" in request.path
+        return by_path or "objectIds" in request.query or "FeatureId" in request.query.get("FILTER", "")
+
     async def serve(self, request: web.Request) -> web.Response:
         """Answer by the protocol of the path."""
         if request.headers.get("Authorization") != AUTHORIZATION:

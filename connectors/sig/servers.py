@@ -91,6 +91,10 @@ class CityMap:
         """Find complaints by a column."""
         return [one for one in self.stored if not self.filters or one.columns.get(column) == value]
 
+    def named(self, name: str) -> list[Stored]:
+        """Find the complaint that the map itself calls so."""
+        return [one for one in self.stored if not self.filters or one.name == name]
+
     def order(self, pair: Sequence[float]) -> Sequence[float]:
         """Turn lon, lat into the order of the WFS, or back."""
         return pair if self.axes == "lon,lat" else (pair[1], pair[0])
@@ -110,6 +114,8 @@ class CityMap:
         if etree.QName(condition).localname == "Intersects":
             lon, lat = self.order(pair_of(condition))
             members = [self._surface(one) for one in DISTRICTS if holds(one.rings, Position(lon, lat))]
+        elif etree.QName(condition).localname == "FeatureId":
+            members = [self._point(one) for one in self.named(condition.get("fid", "").rpartition(".")[2])]
         else:
             column, value = (condition.findtext(f"{{*}}{name}", "") for name in ("PropertyName", "Literal"))
             members = [self._point(one) for one in self.find(column, value)]
@@ -154,8 +160,8 @@ class CityMap:
         _, _, collections, layer, *items = request.path.split("/")
         if collections != "collections" or layer not in {DOLEANCES, QUARTIERS}:
             return complain(404, "NotFound", "Collection not found")
-        if not items:
-            return answer({"id": layer, "title": layer, "links": []})
+        if len(items) != 1:
+            return self._item(items[1]) if items else answer({"id": layer, "title": layer, "links": []})
         if request.method == "POST":
             return self._post(request, layer, body)
         if layer == QUARTIERS:
@@ -164,6 +170,10 @@ class CityMap:
             return geojson([surface(one) for one in touched])
         asked = next(((name, request.query[name]) for name in COLUMNS if name in request.query), None)
         return geojson([point(one) for one in (self.find(*asked) if asked else self.stored)])
+
+    def _item(self, name: str) -> web.Response:
+        found = next(iter(self.named(name)), None)
+        return answer(point(found)) if found else complain(404, "NotFound", "identifier not found")
 
     def _post(self, request: web.Request, layer: str, body: bytes) -> web.Response:
         if layer == QUARTIERS:
@@ -196,8 +206,8 @@ class CityMap:
                 holding = [one for one in DISTRICTS if holds(one.rings, Position(lon, lat))]
                 return answer(esri([{"attributes": told(one), "geometry": {"rings": one.rings}} for one in holding]))
             case _:
-                column, _, value = request.query["where"].partition("=")
-                found = self.find(column, value.strip("'"))
+                column, _, value = request.query.get("where", "").partition("=")
+                found = self.find(column, value.strip("'")) if column else self.named(request.query["objectIds"])
                 shown = [
                     {
                         "attributes": {**one.columns, "OBJECTID": int(one.name)},

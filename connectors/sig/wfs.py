@@ -47,6 +47,7 @@ class Wfs:
     """A map that speaks WFS-T."""
 
     exact = True
+    shape = re.compile(r"[\w.:-]{1,200}")
 
     def __init__(self, settings: Settings, errors: ErrorTable) -> None:
         self._settings, self._errors = settings, errors
@@ -84,6 +85,14 @@ class Wfs:
         etree.SubElement(test, f"{{{OGC}}}PropertyName").text = self._settings.champ_reference
         etree.SubElement(test, f"{{{OGC}}}Literal").text = key
         return self._get(self._settings.couche_doleances, test)
+
+    def find(self, reference: str) -> Request:
+        """Write a GetFeature by the identifier; QGIS gives all of a layer for one that begins otherwise."""
+        return self._get(self._settings.couche_doleances, etree.Element(f"{{{OGC}}}FeatureId", fid=reference))
+
+    def read_one(self, answer: Answer) -> Found:
+        """Read a FeatureCollection of one feature, or of none."""
+        return self.read_found(answer)
 
     def locate(self, position: Position) -> Request:
         """Write a GetFeature by what intersects a position."""

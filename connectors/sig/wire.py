@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -147,10 +148,12 @@ class Found:
 class Dialect(Protocol):
     """One of the protocols: it writes calls and reads answers, raising the failures that they stand for.
 
-    `exact`: it finds the districts of a position itself, instead of those whose box holds it.
+    `exact`: it finds the districts of a position itself, instead of those whose box holds it. `shape`: what its own
+    references may be.
     """
 
     exact: bool
+    shape: re.Pattern[str]
 
     def create(self, message: Outbound) -> Request:
         """Write the creation of a complaint."""
@@ -162,6 +165,14 @@ class Dialect(Protocol):
 
     def search(self, key: str) -> Request:
         """Write the question which complaints have our reference."""
+        ...
+
+    def find(self, reference: str) -> Request:
+        """Write the question for the complaint of one of the map's own references."""
+        ...
+
+    def read_one(self, answer: Answer) -> Found:
+        """Read the complaint that was asked for so, or none."""
         ...
 
     def locate(self, position: Position) -> Request:
@@ -225,6 +236,15 @@ def recognise(found: Found, message: Outbound, settings: Settings) -> Receipt | 
     if not (is_there(ours, position_of(message)) and is_alike(ours, message, settings)):
         raise DifferentError("different")
     return Receipt(ours.reference)
+
+
+def holds_reference(found: Found, reference: str) -> bool:
+    """Tell whether the map gave the complaint of its own reference; UncertainError when it gave others."""
+    if any(one.reference != reference for one in found.features):
+        raise UncertainError("filter_ignored")
+    if not found.features and not found.whole:
+        raise UncertainError(UNREADABLE)
+    return bool(found.features)
 
 
 def is_there(feature: Feature, position: Position) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 from rich.console import Console
 
 from hub.client import HubClient
+from hub.connector import LOOPBACK
 from hub.demo.city import City, open_city
 from hub.demo.control import Control
 from hub.demo.leftover import leave_some
@@ -119,7 +120,8 @@ def _invite(city: City, console: Console) -> None:
     url, control, operator = city.url, city.control, city.keys["operator"]
     lines = (
         "",
-        f"console         {url}/console/   as {city.login}, password {city.password}",
+        f"console         {url.replace(LOOPBACK, 'localhost')}/console/",
+        f"                as {city.login}, with the password {city.password}",
         f"API             {url}/docs",
         f"metrics         {url}/metrics",
         f"mailbox         {control}/mailbox",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Final
 from hub.catalogue import Catalogue
 from hub.drift.breaks import Break, Changed, breaks_of
 from hub.drift.canonical import definitions, digest, spaces, text_digest
-from hub.drift.certificate import left_of
+from hub.drift.certificate import left_of, read
 from hub.drift.difference import Change, Difference, differences
 from hub.drift.documents import Documents, UnfitError, is_xml, read_copy
 from hub.drift.elements import elements_of
@@ -25,6 +25,9 @@ from hub.settings import TargetSettings
 
 EXPIRES_WITHIN: Final = timedelta(days=30)
 """How long before its end a certificate is told of."""
+
+EXPIRY: Final = "expiry"
+"""What stands for an element where a certificate ends."""
 
 FIRST: Final = "seen first"
 """Why a contract is gone by of which the connector has no copy, and that nobody accepted."""
@@ -50,6 +53,8 @@ class Comparison:
     code: str = ""
     differences: tuple[Difference, ...] = ()
     breaks: tuple[Break, ...] = ()
+    expires_at: str = ""
+    """When a certificate is over."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,8 @@ async def compare(target: Watched, shelf: Shelf, catalogue: Catalogue, homes: Se
     for name, live in target.lives.items():
         try:
             shown = await Fetcher(target.said).fetch(live)
-            compared.append(await asyncio.to_thread(_compare, target, name, shown, shelf, (catalogue, tuple(homes))))
+            found = await asyncio.to_thread(_compare, target, name, shown, shelf, (catalogue, tuple(homes)))
+            compared.append(replace(found, expires_at=_expiry_of(shown)))
         except UnfitError as error:
             compared.append(Comparison(name, Standing.UNCHECKED, code=error.code))
         except (ConfigurationError, ValueError, RecursionError):  # of a contract that nothing can be made of
@@ -141,7 +147,9 @@ def note(shelf: Shelf, report: Report) -> None:
     found, last = report.as_values(), shelf.last(report.target)
     compared = report.standing is not Standing.UNCHECKED
     found["compared_at"] = report.checked_at if compared else last.get("compared_at", report.checked_at)
-    found["drift"] = report.standing is Standing.CHANGED if compared else bool(last.get("drift"))
+    expiries = [one.expires_at for one in report.comparisons if one.expires_at]
+    found["expires_at"] = min(expiries, default=last.get("expires_at", ""))
+    found["drift"] = any(map(_is_drift, report.comparisons)) if compared else bool(last.get("drift"))
     shelf.write_last(report.target, found)
 
 
@@ -169,6 +177,16 @@ def _compare(
     return Comparison(name, Standing.CHANGED, against, "", found, tuple(breaks_of(changed, *known)))
 
 
+def _is_drift(one: Comparison) -> bool:
+    """Say whether a contract is another; that a certificate ends is told by its date."""
+    return one.standing is Standing.CHANGED and any(each.element != EXPIRY for each in one.differences)
+
+
+def _expiry_of(shown: Documents) -> str:
+    """Say when a certificate is over; nothing of any other contract."""
+    return read(shown).not_valid_after_utc.isoformat() if shown.kind is LiveKind.CERTIFICATE else ""
+
+
 def reference_of(target: Watched, name: str, shelf: Shelf) -> tuple[Documents | None, str]:
     """Give the contract to go by, and say where it is from: what was accepted, or the connector's copy."""
     if accepted := shelf.accepted(target.name, name):
@@ -182,7 +200,7 @@ def reference_of(target: Watched, name: str, shelf: Shelf) -> tuple[Documents | 
 def _differences(before: Documents, after: Documents) -> Iterator[Difference]:
     """Say what is not as it was, element by element; by definition where no element tells."""
     if after.kind is LiveKind.CERTIFICATE and (left := left_of(after)) < EXPIRES_WITHIN:
-        yield Difference(Change.ALTERED, "expiry", "", "over" if left < timedelta() else f"in {left.days} days")
+        yield Difference(Change.ALTERED, EXPIRY, "", "over" if left < timedelta() else f"in {left.days} days")
     if digest(before) == digest(after):
         return
     told = _of_elements(before, after)

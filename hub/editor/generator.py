@@ -46,6 +46,7 @@ TABLES: Final[Mapping[str, str]] = {
     "Hours": "of hours",
     "RouteFile": "route",
     "Clock": "of a clock",
+    "Position": "of a place",
     "QueryFile": "query",
     "Manifest": "manifest",
     "Operation": "of an operation",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -21,6 +22,20 @@ from hub.packages import Package
 KEY: Final = DeliveryKey("167046020-1")
 SOON: Final = 10.0
 """Seconds that an answer of a sandbox in good health may take."""
+
+NEVER: Final = "slow"
+"""The fault that every menu has: the answer comes too late."""
+
+TOO_LATE: Final = 0.3
+"""Seconds that a message may take whose answer comes too late."""
+
+IN_TIME: Final = 3.0
+"""Seconds that a message may take while its target fails in another way."""
+
+AT_LAST: Final = 30.0
+"""Seconds after which a call that outlasts its deadline is given up."""
+
+Result = TypeVar("Result")
 
 
 class FailedError(Exception):
@@ -122,6 +137,19 @@ class Subject:
             async with self.facing() as candidate:
                 self._operations = candidate.operations
         return self._operations
+
+
+def patience_with(fault: str) -> float:
+    """Say how many seconds a message has while its target plays a fault."""
+    return TOO_LATE if fault == NEVER else IN_TIME
+
+
+async def within(call: Awaitable[Result]) -> Result:
+    """Await a call, which must end by itself."""
+    try:
+        return await asyncio.wait_for(call, AT_LAST)
+    except TimeoutError:
+        raise FailedError(f"it has not ended after {AT_LAST:.0f} s") from None
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import jsonschema_rs
 import orjson
@@ -16,28 +16,26 @@ from pydantic import ValidationError
 from hub.connector import Fault, Receipt
 from hub.contracts import read_schema
 from hub.errors import DeliveryError, TransientError, UncertainError
-from hub.exam.candidate import Candidate, FailedError, Subject, demand, demand_discretion
+from hub.exam.candidate import (
+    AT_LAST,
+    NEVER,
+    TOO_LATE,
+    Candidate,
+    FailedError,
+    Subject,
+    demand,
+    demand_discretion,
+    patience_with,
+    within,
+)
+from hub.exam.references import doubt_references, find_references
 from hub.manifest import MEANS, UNMAPPED, Certainty, Operation
 from hub.model import DeliveryKey, Effect, Verdict, delivery_key
 
 FAULT: Final = "means what the menu says:"
 
-NEVER: Final = "slow"
-"""The fault that every menu has: the answer comes too late."""
-
-TOO_LATE: Final = 0.3
-"""Seconds that a message may take whose answer comes too late."""
-
-IN_TIME: Final = 3.0
-"""Seconds that a message may take while its target fails in another way."""
-
-AT_LAST: Final = 30.0
-"""Seconds after which a call that outlasts its deadline is given up."""
-
 MANY: Final = 200
 """So many deliveries make a load."""
-
-Result = TypeVar("Result")
 
 ASKED_AGAIN: Final = frozenset({Effect.IDEMPOTENT, Effect.SAFE})
 
@@ -187,7 +185,7 @@ async def _deadline(subject: Subject) -> None:
     for name in await subject.operations():
         async with subject.facing() as candidate:
             candidate.sandbox.break_with(NEVER, times=-1)
-            outcome = await _within(candidate.deliver(name, TOO_LATE))
+            outcome = await within(candidate.deliver(name, TOO_LATE))
             demand(isinstance(outcome, UncertainError), f"{name}: {outcome!r}")
 
 
@@ -254,14 +252,14 @@ async def _fault(subject: Subject, fault: str) -> None:
         async with subject.facing() as candidate:
             demand(await candidate.probe() is None, "the probe of a target in good health")
             candidate.sandbox.break_with(fault)
-            outcome = await _within(candidate.deliver(name, TOO_LATE if fault == NEVER else IN_TIME))
+            outcome = await within(candidate.deliver(name, patience_with(fault)))
             _demand_verdict(name, outcome, expected)
             leaves_a_trace = operation.effect is not Effect.SAFE
             demand(candidate.taken == int(expected.taken and leaves_a_trace), f"{name}: taken {candidate.taken} times")
             if isinstance(outcome, DeliveryError):
                 demand_discretion(outcome, candidate.sandbox.sample(name))
             if isinstance(outcome, UncertainError):
-                await _within(_settle(candidate, name, taken=expected.taken))
+                await within(_settle(candidate, name, taken=expected.taken))
 
 
 def _demand_verdict(name: str, outcome: Receipt | DeliveryError, fault: Fault) -> None:
@@ -300,13 +298,6 @@ async def _of_effect(subject: Subject, effect: Effect) -> list[str]:
     return [name for name, operation in (await subject.operations()).items() if operation.effect is effect]
 
 
-async def _within(call: Awaitable[Result]) -> Result:
-    try:
-        return await asyncio.wait_for(call, AT_LAST)
-    except TimeoutError:
-        raise FailedError(f"it has not ended after {AT_LAST:.0f} s") from None
-
-
 def _befalls(fault: Fault, operation: str) -> bool:
     return not fault.operations or operation in fault.operations
 
@@ -327,6 +318,8 @@ CHECKS: Final = (
     Check("a target that never answers does not outlast the deadline", Tier.BRONZE, _deadline),
     Check("each sample obeys the contract", Tier.SILVER, _contracts),
     Check("what was taken is found again under its reference", Tier.SILVER, _found_again),
+    Check("a reference of the target's own is found, one made up is not", Tier.SILVER, find_references),
+    Check("a target that fails is never said to lack a reference", Tier.SILVER, doubt_references),
     Check("a key that the target recognises is taken once", Tier.SILVER, _taken_once),
     Check("its menu holds what decides whether anything is lost or doubled", Tier.SILVER, _menu),
     Check(f"of {MANY} deliveries, many at once, none is lost, doubled or in doubt", Tier.SILVER, _load),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hub.catalogue import Definition
+from hub.facets import leaf
 from hub.mapping import FAILURES, Expression
 from hub.proof.finding import Finding
 from hub.proof.occasions import document_schema
@@ -31,7 +32,8 @@ def check_steps(definition: Definition, file: Path) -> Iterator[Finding]:
         )
     schema = document_schema(definition.schema, definition.kind)
     known = {**schema, "properties": {**schema["properties"], **GIVEN}}
-    for place, source in _expressions(steps, ("steps",)):
+    yield from _open_facets(definition, schema, file)
+    for place, source in [*_expressions(steps, ("steps",)), *_declared(definition)]:
         for path, near in unknown(reads_of(Expression(source)), known, known):
             said = f"{_said(place)}: reads {path}, which {definition.kind} has not"
             said += f": did you mean {near}?" if near else ""
@@ -97,6 +99,22 @@ def _expressions(steps: Sequence[Step], above: Place) -> Iterator[tuple[Place, s
                     yield (*place, "for_each"), step.for_each
                 if isinstance(step, Enrich) and step.consent is not None:
                     yield (*place, "consent"), step.consent
+
+
+def _declared(definition: Definition) -> Iterator[tuple[Place, str]]:
+    """Give the expressions of what is counted and of the place on the map."""
+    for name, source in definition.route.observer.sources.items():
+        yield tuple(name.split(".")), source
+
+
+def _open_facets(definition: Definition, schema: Mapping[str, Any], file: Path) -> Iterator[Finding]:
+    """Find facets that read a field as it is, where the schema lists no values: people's texts would be counted."""
+    for place, source in _declared(definition):
+        field = leaf(schema, source) if place[0] == "facets" else None
+        if field is not None and not ({"enum", "const"} & field.keys() or field.get("type") == "boolean"):
+            said = f"{_said(place)}: {source} is no closed list"
+            advice = "count a field with an enum, or write an expression that gives one of a few words"
+            yield Finding(str(file), said, line_of(file.read_text("utf-8"), place), _said(place), advice, "facet-open")
 
 
 def _said(place: Place) -> str:

@@ -44,7 +44,7 @@ def _differences(before: Sequence[Leg], after: Sequence[Leg], shown: Callable[[A
     was, now = dict(_messages(before)), dict(_messages(after))
     for place in [*was, *(place for place in now if place not in was)]:
         refused, step, item = place
-        for found in _between(was.get(place), now.get(place)):
+        for found in between(was.get(place), now.get(place)):
             yield {
                 "step": step,
                 "item": item,
@@ -61,7 +61,8 @@ def _messages(legs: Sequence[Leg]) -> Iterator[tuple[Place, Message]]:
             yield (refused, leg.step, item), message
 
 
-def _between(before: Message | None, after: Message | None) -> Iterator[Difference]:
+def between(before: Message | None, after: Message | None) -> Iterator[Difference]:
+    """Find where two messages differ; one that is not there differs as a whole."""
     if before is None or after is None:
         yield Difference("", Cause.ADDED if before is None else Cause.REMOVED)
         return

@@ -18,7 +18,21 @@ from starlette.types import Scope
 
 from hub.app import Hub
 from hub.problems import Problem
-from monitoring.console import page_decisions, page_entrance, page_papers, page_rights
+from monitoring.console import (
+    page_batches,
+    page_decisions,
+    page_entrance,
+    page_home,
+    page_list,
+    page_map,
+    page_papers,
+    page_request,
+    page_request_correction,
+    page_request_verbs,
+    page_request_version,
+    page_rights,
+    page_statistics,
+)
 from monitoring.console.door import (
     ForbiddenError,
     ForgedError,
@@ -36,9 +50,18 @@ UNTOLD: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": Fa
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     page_entrance.router,
+    page_home.router,
+    page_list.router,
+    page_batches.router,
+    page_request.router,
+    page_request_version.router,
+    page_request_correction.router,
+    page_request_verbs.router,
     page_rights.router,
     page_decisions.router,
     page_papers.router,
+    page_map.router,
+    page_statistics.router,
 )
 """One a page."""
 

@@ -43,7 +43,7 @@ async def show_paper(hub: Here, person: Annotated[Person, may(Right.CONTENT)], p
 
 
 async def _find(hub: Hub, person: Person, paper: str) -> Described:
-    [described] = await hub.attachments.find([paper]) or [None]
+    described = next(iter(await hub.attachments.find([paper])), None)
     found = await hub.ledger.read(find, hub.ledger.book, described.request) if described and described.request else None
     if described is None or found is None:
         raise Problem(ProblemType.NOT_FOUND)

@@ -17,7 +17,7 @@ from monitoring.console.texts import marked
 STARTS: Final = frozenset({"retry", "verify", "reroute", "reopen"})
 """What people do that makes the hub try or ask."""
 
-VERSIONED: Final = re.compile(r"under the version ([0-9a-f]{16})")
+VERSIONED: Final = re.compile(r"\bversion ([0-9a-f]{16})\b")
 BEFORE: Final = marked("an earlier one")
 """The version of which the ledger only knows that it was another."""
 

@@ -14,16 +14,24 @@ from hub.claims import Claim
 from hub.connector import KEEP_BYTES
 from hub.dossiers import Evidence
 from hub.errors import MappingError
-from hub.mapping import CompiledMapping
+from hub.mapping import CompiledMapping, Expression
 from hub.parcel import bindings_of
 from hub.tracing import HEADER
-from hub.trials.mask import masked
+from hub.trials.mask import TRUTH, masked
 from monitoring.console.masking import shown_wire
+
+Shown = Callable[[Any], Any]
+
+HIDDEN: Final = "…"
+"""What stands for a truth that is masked."""
 
 MOST_ROWS: Final = 1_000
 """Lines of one pane: a larger document is told by its beginning."""
 
-WITHHELD: Final = frozenset({"key"})
+PUBLIC: Final = frozenset({"number", "kind", "site", "channel", "external_reference", "received_at"})
+"""What the envelope says of a request that its page says too: never masked."""
+
+NOBODYS: Final = frozenset({"key"})
 """What a mapping may read that is nobody's: shown as it is."""
 
 
@@ -61,7 +69,7 @@ def panes_of(hub: Hub, evidence: Evidence, *, revealed: bool) -> Panes | None:
     claim, attempt = evidence.claim, evidence.attempt
     if claim is None:
         return None
-    shown = (lambda value: value) if revealed else masked
+    shown: Shown = _as_it_is if revealed else masked
     document, message, failing = _written(hub.ledger.book, claim, shown)
     sent = attempt.sent if attempt is not None else b""
     answered = attempt.answered if attempt is not None else b""
@@ -87,7 +95,8 @@ def hint_of(hub: Hub, target: str, code: str) -> str:
     return next((row.hint for row in table.error if row.code == code), "") if table and code else ""
 
 
-Shown = Callable[[Any], Any]
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _written(book: Book, claim: Claim, shown: Shown) -> tuple[Sequence[Row], Sequence[Row], tuple[str, ...]]:
@@ -103,11 +112,12 @@ def _written(book: Book, claim: Claim, shown: Shown) -> tuple[Sequence[Row], Seq
         bindings = bindings_of(claim, definition.route, document)
         if mapping is not None:
             body = orjson.loads(mapping.write(document, bindings))
-            message = _limited(_rows(shown(body), (_Sources(mapping, document, bindings))))
+            message = _limited(_rows(shown(body), _Sources(mapping, document, bindings)))
     except MappingError as error:
         failing = error.fields
-    given = {f"${name}": value if name in WITHHELD else shown(value) for name, value in bindings.items()}
-    return _limited(_rows({**shown(document), **given})), message, failing
+    given = {f"${name}": value if name in NOBODYS else shown(value) for name, value in bindings.items()}
+    plain = {name: value for name, value in document.items() if name in PUBLIC}
+    return _limited(_rows({**shown(document), **plain, **given})), message, failing
 
 
 class _Sources:
@@ -115,8 +125,8 @@ class _Sources:
 
     def __init__(self, mapping: CompiledMapping, document: Mapping[str, Any], bindings: Mapping[str, Any]) -> None:
         self._known = {
-            element: (tuple(part.sources()), trace.choices)
-            for element, part, trace in mapping.traces(document, bindings)
+            element: (tuple(part.sources()), part.trace(document, bindings).choices if _chooses(part) else ())
+            for element, part in mapping.parts.items()
         }
 
     def of(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -125,6 +135,11 @@ class _Sources:
             return self._known["expression"]
         above = [name for name in self._known if path == name or path.startswith(f"{name}.")]
         return self._known[max(above, key=len)] if above else ((), ())
+
+
+def _chooses(part: Expression) -> bool:
+    """Say whether an expression may go more than one way; to follow one that cannot is time lost."""
+    return "?" in part.source or "[" in part.source
 
 
 def _rows(value: Any, sources: _Sources | None = None, path: str = "", depth: int = 0) -> Iterator[Row]:
@@ -144,4 +159,6 @@ def _limited(rows: Iterator[Row]) -> list[Row]:
 
 
 def _text(value: Any) -> str:
+    if value == TRUTH:
+        return HIDDEN
     return value if isinstance(value, str) else orjson.dumps(value).decode()

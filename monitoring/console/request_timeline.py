@@ -31,7 +31,7 @@ READINGS: Final = {
     Reading.INTEGRATOR: marked("Integrator"),
 }
 
-TECHNICAL: Final = frozenset({"asked", "testimony", "reveal"})
+TECHNICAL: Final = frozenset({"asked", "testimony", "reveal", "revealed"})
 """Events that only integrators need beside the stages; who saw what stands in a panel of its own."""
 
 
@@ -47,6 +47,8 @@ class Line:
     delivery: str = ""
     code: str = ""
     is_stage: bool = False
+    by_itself: bool = False
+    """Whether its actor is a word of the catalogue, being nobody."""
 
 
 def timeline(hub: Hub, dossier: Dossier, reading: Reading, attempts: Sequence[Attempt]) -> Sequence[Line]:
@@ -79,9 +81,12 @@ def _staff(dossier: Dossier, reading: Reading, attempts: Sequence[Attempt]) -> I
         if event.kind != "stage" and (reading is Reading.INTEGRATOR or event.kind not in TECHNICAL):
             yield _done(event, reading)
     if reading is Reading.INTEGRATOR:
-        for one in attempts:
-            yield Line(one.started_at, one.outcome.text, f"{one.target} {one.http_status or ''}".strip(), one.starter,
-                       one.key, one.code)  # fmt: skip
+        yield from map(_tried, attempts)
+
+
+def _tried(one: Attempt) -> Line:
+    note = f"{one.target} {one.http_status or ''}".strip()
+    return Line(one.started_at, one.outcome.text, note, one.starter, one.key, one.code, by_itself=one.by_itself)
 
 
 def _done(event: Any, reading: Reading) -> Line:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from hub.accounts import Right
 from hub.lifecycle import State
+from hub.looks import REVEALED
 from hub.model import Channel, Status
 from hub.routing import PENDING
 from hub.tables_operations import Proof
+from hub.trials.stored import REVEAL
+from monitoring.console.page_rights import MEANINGS
 from monitoring.console.texts import marked
 
 
@@ -88,6 +92,9 @@ CHANNELS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+LOOKS: Final = frozenset({REVEALED, REVEAL})
+"""Events that say that somebody saw what a request contains."""
+
 EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "stage": marked("stage reached"),
@@ -108,13 +115,21 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "cancel": marked("cancelled"),
         "assign": marked("assigned"),
         "testimony": marked("word of the target"),
-        "reveal": marked("contents seen"),
+        REVEAL: marked("contents seen"),
+        REVEALED: marked("contents seen"),
     }
 )
+
+RIGHTS: Final[Mapping[Right, str]] = MappingProxyType({right: name for right, (name, _) in MEANINGS.items()})
 
 LINKS: Final[Mapping[str, str]] = MappingProxyType(
     {"reference": marked("same reference of the portal"), "key": marked("same business key")}
 )
+
+
+def since(events: Iterable[Any], moment: int) -> list[Any]:
+    """List what people and the hub did from a moment on, looks apart."""
+    return [event for event in events if event.at > moment and event.kind not in LOOKS]
 
 
 def state_of(state: str, code: str) -> Word:

@@ -1,5 +1,8 @@
 """« Détail » in a real browser: each verb from a failure to its end against a real sandbox."""
 
+import base64
+
+from hub.tables_operations import PLACES
 from hub.targets import Switch
 from tests.browser.conftest import WIDTHS, faults_of, shoot
 from tests.console.test_request import (  # noqa: F401  # fixtures among them
@@ -11,6 +14,9 @@ from tests.console.test_request import (  # noqa: F401  # fixtures among them
 )
 
 STATUS = "#messages"
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 async def opened(visit, number, login="agnes"):
@@ -159,3 +165,53 @@ async def test_a_rejection_refuses_the_request(visit, console, target):
     await page.locator("form[action*=rejeter] button").click()
     await result(page, "L'envoi est rejeté, et sa demande refusée.")
     await shoot(page, "request-rejected")
+
+
+PLACED = {"kind": "essai", "district": "Centre", "longitude": 5.4474, "latitude": 43.5297}
+
+
+def put_on_the_map(connection, placed):
+    connection.execute(PLACES.insert(), placed)
+    return [None] * len(placed)
+
+
+async def test_a_place_is_on_a_map_and_a_paper_in_the_page(visit, console, target):
+    number = await parked(console, target)
+    await console.hub.ledger.write(put_on_the_map, {"request": number, **PLACED})
+
+    async def whole():
+        yield PIXEL
+
+    await console.hub.attachments.receive(whole(), "justificatif.png", "portail", number)
+    page = await opened(visit, number)
+    assert await page.locator(".place svg path").count() == 1
+    await page.get_by_text("latitude 43.52970").wait_for()
+    await page.get_by_role("link", name="justificatif.png").click()
+    paper = page.get_by_role("img", name="justificatif.png")
+    await paper.wait_for()
+    assert await paper.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1
+    assert await faults_of(page) == []
+    await shoot(page, "request-place")
+
+
+ASKING = """() => {
+    const part = document.getElementById("state");
+    const said = { bubbles: true, cancelable: true, detail: { elt: part } };
+    return !part.dispatchEvent(new CustomEvent("htmx:beforeRequest", said));
+}"""
+"""Whether the page would hold back a request for its own refreshing."""
+
+
+async def test_a_form_that_is_open_is_not_closed_by_refreshing(visit, console, target):
+    target.break_with("cut_after_commit")
+    number = await console.submit("a_retrouver")
+    await until(console, number, "uncertain", "asking")
+    await target.stop()
+    await pause(console, paused=True)
+    await until(console, number, "uncertain")
+    page = await opened(visit, number)
+    await page.get_by_text("Finaliser manuellement…").click()
+    await page.get_by_role("textbox", name="Motif").fill("Saisie")
+    held = await page.evaluate(ASKING)
+    assert held
+    assert await page.get_by_role("textbox", name="Motif").input_value() == "Saisie"

@@ -12,7 +12,7 @@ import connectors.esii
 from connectors._transport.http import Answer
 from connectors.esii.rendezvous import MESSAGES
 from connectors.esii.sandbox import SEEDED, Sandbox
-from connectors.esii.wire import is_gone, read_list, read_slots, stands_at
+from connectors.esii.wire import check_coded, is_gone, read_list, read_slots, stands_at
 from hub.connector import Deadline, Outbound
 from hub.errors import RefusedError, TransientError, UncertainError
 from hub.manifest import ErrorTable, Manifest
@@ -234,3 +234,57 @@ def test_the_published_contract_is_what_is_checked(operation):
     published = orjson.loads(contract.read_bytes())
     assert published.pop("$schema") == "https://json-schema.org/draft/2020-12/schema"
     assert published == MESSAGES[operation].model_json_schema()
+
+
+def typed() -> Outbound:
+    """What a code that an agent typed is asked by: its body is empty."""
+    return Outbound(KEY, "reserver", b"", soon())
+
+
+async def test_an_appointment_is_found_by_its_code_until_it_is_cancelled():
+    async with facing() as (esii, sandbox):
+        code = (await esii.deliver(message("reserver"))).reference
+        asked = typed()
+        assert await esii.find(asked, code) is True
+        assert asked.exchange.sent == f"GET appointments/{code}".encode()
+        assert asked.exchange.http_status == 200
+        assert await esii.find(typed(), "RDV999999") is False
+        before = sandbox.taken().total()
+        await esii.deliver(message("annuler", codeRDV=code))
+        assert await esii.find(typed(), code) is False
+        assert sandbox.taken().total() == before + 1
+
+
+@pytest.mark.parametrize("code", ["", "RDV 000001", "../sites", "RDV000001/", "RDV000001\n", "-1"])
+async def test_what_is_no_code_of_esirius_is_not_asked(code):
+    async with facing() as (esii, _):
+        asked = typed()
+        with pytest.raises(RefusedError, match=r"^reference_invalid$"):
+            await esii.find(asked, code)
+        assert not asked.exchange.sent
+
+
+async def test_a_404_is_no_absence_where_esirius_is_not():
+    async with facing() as (right, sandbox):
+        settings = {**sandbox.settings(), "url": f"{sandbox.url}/ailleurs"}
+        wrong = connectors.esii.connect(settings, ERRORS)
+        assert await right.find(typed(), SEEDED) is True
+        with pytest.raises(UncertainError, match=r"^http_404$"):
+            await wrong.find(typed(), SEEDED)
+        await wrong.close()
+
+
+@pytest.mark.parametrize("body", [b'{"codeRDV": "RDV000009"}', b'{"message": "Rendez-vous inconnu"}', b"{}"])
+def test_only_the_appointment_of_that_code_is_found(body):
+    with pytest.raises(UncertainError, match=r"^another_appointment$"):
+        check_coded(answer(body), "RDV000001")
+
+
+async def test_a_page_that_says_404_is_no_absence():
+    async with facing() as (esii, sandbox):
+        sandbox.break_finding("maintenance")
+        with pytest.raises(UncertainError, match=r"^page$"):
+            await esii.find(typed(), "RDV999999")
+        sandbox.break_finding("text_400")
+        with pytest.raises(UncertainError, match=r"^http_400$"):
+            await esii.find(typed(), "RDV999999")

@@ -18,7 +18,15 @@ from connectors.grr.browser import read_cookies
 from connectors.grr.planning import Planning, read_slots
 from connectors.grr.reservation import MESSAGES
 from connectors.grr.sandbox import REFUSALS, SEEDED, Sandbox
-from connectors.grr.wire import check_report, failure, find_number, is_planning, is_stranger, write_booking
+from connectors.grr.wire import (
+    check_report,
+    failure,
+    find_number,
+    is_planning,
+    is_stranger,
+    read_exists,
+    write_booking,
+)
 from hub.connector import Deadline, DifferentError, Outbound
 from hub.errors import RefusedError, TransientError, UncertainError
 from hub.manifest import ErrorTable, Manifest
@@ -437,3 +445,62 @@ def test_the_published_contract_is_what_is_checked(operation):
     published = orjson.loads(contract.read_bytes())
     assert published.pop("$schema") == "https://json-schema.org/draft/2020-12/schema"
     assert published == MESSAGES[operation].model_json_schema()
+
+
+def typed() -> Outbound:
+    """What a number that an agent typed is asked by: its body is empty."""
+    return Outbound(KEY, "reserver", b"", soon())
+
+
+async def test_a_booking_is_found_by_its_number_until_it_is_cancelled():
+    async with facing() as (grr, sandbox):
+        number = (await grr.deliver(message())).reference
+        asked = typed()
+        assert await grr.find(asked, number) is True
+        assert asked.exchange.sent == f"GET app.php?p=vuereservation&id={number}&mode=page".encode()
+        assert asked.exchange.answered
+        assert await grr.find(typed(), "999999") is False
+        await grr.deliver(message("annuler", reservation=int(number)))
+        assert await grr.find(typed(), number) is False
+        assert sandbox.taken() == {KEY: 1, number: 1}
+
+
+@pytest.mark.parametrize("number", ["", "0", "042", "42&mode=page", "42 ", "42\n", "quarante-deux", "12345678901"])
+async def test_what_is_no_number_of_grr_s_is_not_asked(number):
+    async with facing() as (grr, _):
+        asked = typed()
+        with pytest.raises(RefusedError, match=r"^reference_invalid$"):
+            await grr.find(asked, number)
+        assert not asked.exchange.sent
+
+
+@pytest.mark.parametrize("words", [pages.DELETED, pages.NEVER_SAVED])
+async def test_a_citizen_s_words_are_not_grr_s(words):
+    async with facing() as (grr, _):
+        number = (await grr.deliver(message(description=words))).reference
+        assert await grr.find(typed(), number) is True
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "",
+        pages.layout("<h1>Mairie</h1>", known=True),
+        pages.denied("fr"),
+        pages.booking("43", "Mariage", "Vœux"),
+        pages.layout(f"<fieldset><legend>Réservation</legend>{pages.DELETED}</fieldset>", known=True),
+    ],
+)
+def test_a_page_that_shows_no_booking_and_does_not_say_so_is_a_doubt(page):
+    with pytest.raises(UncertainError, match=r"^unreadable$"):
+        read_exists(answer(page), "42")
+
+
+@pytest.mark.parametrize("stranger", ["door", "page", "redirect", "closed"])
+async def test_a_number_is_asked_again_once_the_session_is_open_again(stranger):
+    async with facing() as (grr, sandbox):
+        sandbox.stranger = stranger
+        number = (await grr.deliver(message())).reference
+        sandbox.sessions.clear()
+        assert await grr.find(typed(), number) is True
+        assert sandbox.log_ins == 2

@@ -171,7 +171,7 @@ async def test_nightly_maintenance_is_waited_for():
 
 def test_the_errors_table_is_total_over_what_the_registry_says():
     rows = {row.code: row for row in ERRORS.error}
-    assert rows.keys() == {*CATALOGUE, *SOAP_FAULTS, UNKNOWN, "message_invalid"}
+    assert rows.keys() == {*CATALOGUE, *SOAP_FAULTS, UNKNOWN, "message_invalid", "reference_invalid"}
     assert {code: rows[code].verdict for code in CATALOGUE} == {
         code: verdict for code, (_, verdict, _) in CATALOGUE.items()
     }
@@ -424,3 +424,50 @@ async def test_a_question_leaves_nothing_to_find_again(operation):
 def test_a_question_without_its_answer_is_not_answered(read, answer, failure):
     with pytest.raises(failure):
         read(answer, ERRORS)
+
+
+def typed(operation=BIRTH) -> Outbound:
+    """What a number that an agent typed is asked by: its body is empty."""
+    return Outbound(KEY, operation, b"", soon())
+
+
+@pytest.mark.parametrize("operation", DEMANDES)
+async def test_a_number_is_found_whatever_became_of_its_request_and_one_made_up_is_not(operation):
+    async with facing() as (logitud, sandbox):
+        receipt = await logitud.deliver(message(sandbox.sample(operation), operation))
+        for state in ("RECUE", "REJETEE"):
+            sandbox.states[receipt.reference] = state
+            assert await logitud.find(typed(operation), receipt.reference) is True
+        asked = typed(operation)
+        assert await logitud.find(asked, "EC99999999") is False
+        assert b"EC99999999" in asked.exchange.sent
+        assert UNKNOWN.encode() in asked.exchange.answered
+        assert sandbox.taken().total() == 1
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "EC1", "ec00000001", "EC00000001 ", "EC00000001\n", "167046020-1", "EC٠٠٠٠٠٠٠١"]
+)
+async def test_what_is_no_number_of_logitud_s_is_not_asked(reference):
+    async with facing() as (logitud, _):
+        asked = typed()
+        with pytest.raises(RefusedError, match=r"^reference_invalid$"):
+            await logitud.find(asked, reference)
+        assert not asked.exchange.sent
+
+
+@pytest.mark.parametrize(
+    ("fault", "meaning", "code"),
+    [
+        ("fault_client", UncertainError, "XML-INVALIDE"),
+        ("acte_introuvable", UncertainError, "ACTE-INTROUVABLE"),
+        ("maintenance_nocturne", TransientError, "MAINTENANCE-NOCTURNE"),
+        ("unknown_account", TransientError, "AUTHENTIFICATION"),
+        ("empty_body", UncertainError, "unreadable"),
+    ],
+)
+async def test_a_question_that_is_refused_says_nothing_of_the_number(fault, meaning, code):
+    async with facing() as (logitud, sandbox):
+        sandbox.break_finding(fault)
+        with pytest.raises(meaning, match=f"^{code}$"):
+            await logitud.find(typed(), "EC99999999")

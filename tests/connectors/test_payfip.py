@@ -295,7 +295,7 @@ async def test_payfip_names_our_office():
 
 def test_the_errors_table_is_total_over_what_payfip_says():
     rows = {row.code: row for row in ERRORS.error}
-    own = {"message_invalid", "deja_paye", "encore_payable"}
+    own = {"message_invalid", "reference_invalid", "deja_paye", "encore_payable"}
     assert rows.keys() == own | (TOLD.keys() - {"X9"}) | set(TECHNICAL.values()) | {"FonctionnelleErreur"}
     assert {code for code, row in rows.items() if row.retry_after} == OURS | {
         "encore_payable",
@@ -407,3 +407,64 @@ async def test_a_page_that_does_not_open_any_more_says_so():
         async with browser.post(opened.details["url_paiement"], data={"resultat": "P"}) as shown:
             assert shown.status == 410
         assert (await payfip.deliver(following(opened.reference))).details["etat"] == "en_attente"
+
+
+def typed() -> Outbound:
+    """What an idop that an agent typed is asked by: its body is empty."""
+    return message("creer_paiement", {})
+
+
+@pytest.mark.parametrize("result", ["", "P", "V", "R", "Z", "A"])
+async def test_an_idop_is_found_with_a_result_or_without_one_yet(result):
+    async with facing() as (payfip, sandbox):
+        idop = (await payfip.deliver(opening())).reference
+        if result:
+            await sandbox.pay(idop, result)
+        asked = typed()
+        assert await payfip.find(asked, idop) is True
+        assert idop.encode() in asked.exchange.sent
+        assert asked.exchange.answered
+        assert sandbox.taken().total() == 1
+
+
+async def test_an_idop_that_payfip_does_not_know_is_never_said_to_be_absent():
+    async with facing() as (payfip, sandbox):
+        with pytest.raises(UncertainError, match=r"^P1$"):
+            await payfip.find(typed(), IDOP)
+        idop = (await payfip.deliver(opening())).reference
+        sandbox.purge()
+        with pytest.raises(UncertainError, match=r"^P1$"):
+            await payfip.find(typed(), idop)
+
+
+@pytest.mark.parametrize("idop", ["", "x" * 65, f"{IDOP}\n", f"{IDOP}<", "167046020/1", "é"])
+async def test_what_is_no_idop_is_not_asked(idop):
+    async with facing() as (payfip, _):
+        asked = typed()
+        with pytest.raises(RefusedError, match=r"^reference_invalid$"):
+            await payfip.find(asked, idop)
+        assert not asked.exchange.sent
+
+
+@pytest.mark.parametrize(
+    ("fault", "meaning", "code"),
+    [
+        ("p3", UncertainError, "P3"),
+        ("autre_paiement", UncertainError, "another_payment"),
+        ("protocolaire", UncertainError, "TechProtocolaireErreur"),
+        ("x9", UncertainError, "FonctionnelleErreur"),
+        ("indisponibilite", TransientError, "TechIndisponibiliteErreur"),
+    ],
+)
+async def test_only_what_payfip_says_of_an_idop_proves_it(fault, meaning, code):
+    async with facing() as (payfip, sandbox):
+        idop = (await payfip.deliver(opening())).reference
+        sandbox.break_finding(fault)
+        with pytest.raises(meaning, match=f"^{code}$"):
+            await payfip.find(typed(), idop)
+
+
+async def test_an_idop_too_old_to_be_opened_is_there():
+    async with facing() as (payfip, sandbox):
+        sandbox.break_finding("p4")
+        assert await payfip.find(typed(), IDOP) is True

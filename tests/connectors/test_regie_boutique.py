@@ -299,7 +299,7 @@ async def test_a_wrong_token_parks_nothing():
 
 def test_the_errors_table_is_total_over_what_the_shop_says():
     rows = {row.code: row for row in ERRORS.error}
-    assert rows.keys() == CATALOGUE.keys() | {"message_invalid", "http_401", "http_403"}
+    assert rows.keys() == CATALOGUE.keys() | {"message_invalid", "reference_invalid", "http_401", "http_403"}
     assert {code: rows[code].verdict for code in CATALOGUE} == {code: said[1] for code, said in CATALOGUE.items()}
     assert all(row.hint for row in ERRORS.error)
     assert all(row.retry_after for row in ERRORS.error if row.verdict is Verdict.TRANSIENT)
@@ -443,3 +443,55 @@ def test_a_pdf_says_where_each_of_its_objects_begins():
     length, stream = re.findall(rb"/Length (\d+) >>\nstream\n(.*)\nendstream", document, re.DOTALL)[0]
     assert len(stream) == int(length)
     assert rb"Facture \(FA-000002\)" in stream
+
+
+def typed() -> Outbound:
+    """What a number that an agent typed is asked by: its body is empty."""
+    return Outbound(KEY, "creer_commande", b"", Deadline(timedelta(seconds=10)))
+
+
+async def test_an_order_is_found_by_its_number_and_one_made_up_is_not():
+    async with facing() as (boutique, sandbox):
+        number = (await boutique.deliver(message("creer_commande"))).reference
+        asked = typed()
+        assert await boutique.find(asked, number) is True
+        assert asked.exchange.sent == f"GET commandes/{number}".encode()
+        assert asked.exchange.http_status == 200
+        for unknown in ("RB-999999", "ST-000001"):
+            assert await boutique.find(typed(), unknown) is False
+        assert sandbox.taken().total() == 1
+
+
+@pytest.mark.parametrize("number", ["", "rb-000001", "RB-000001/facture", "..", "RB-000001\n", "R" * 41])
+async def test_what_is_no_number_of_the_shop_s_is_not_asked(number):
+    async with facing() as (boutique, _):
+        asked = typed()
+        with pytest.raises(RefusedError, match=r"^reference_invalid$"):
+            await boutique.find(asked, number)
+        assert not asked.exchange.sent
+
+
+@pytest.mark.parametrize(
+    ("fault", "meaning", "code"),
+    [
+        ("reservation_inconnue", UncertainError, "reservation_inconnue"),
+        ("donnees_invalides", UncertainError, "donnees_invalides"),
+        ("autre_commande", UncertainError, "another_order"),
+        ("sans_numero", UncertainError, "unreadable"),
+        ("boutique_fermee", TransientError, "boutique_fermee"),
+    ],
+)
+async def test_only_what_the_shop_says_of_an_order_proves_it_or_denies_it(fault, meaning, code):
+    async with facing() as (boutique, sandbox):
+        sandbox.break_finding(fault)
+        with pytest.raises(meaning, match=f"^{code}$"):
+            await boutique.find(typed(), UNPAID)
+
+
+async def test_a_bare_404_is_no_absence():
+    async with facing() as (right, sandbox):
+        wrong = connectors.regie_boutique.connect({**sandbox.settings(), "url": f"{sandbox.url}/ailleurs/"}, ERRORS)
+        assert await right.find(typed(), UNPAID) is True
+        with pytest.raises(UncertainError, match=r"^unmapped$"):
+            await wrong.find(typed(), UNPAID)
+        await wrong.close()

@@ -12,8 +12,19 @@ from connectors._transport.http import Answer
 from connectors.rest import connect
 from connectors.rest.client import Rest
 from connectors.rest.sandbox import Sandbox
-from connectors.rest.wire import MISSING, LookUp, Service, at, read_look_up, read_receipt, write_body
-from hub.connector import Configured, Deadline, DifferentError, Outbound, Receipt
+from connectors.rest.wire import (
+    MISSING,
+    Find,
+    LookUp,
+    Service,
+    at,
+    read_find,
+    read_look_up,
+    read_receipt,
+    write_body,
+    write_find,
+)
+from hub.connector import Configured, Deadline, DifferentError, Finder, Outbound, Receipt
 from hub.errors import RefusedError, TransientError, UncertainError
 from hub.manifest import ErrorTable
 
@@ -275,3 +286,66 @@ async def test_the_exchange_keeps_what_was_said():
 )
 def test_a_pointer_leads_somewhere_or_nowhere(pointer, value):
     assert at({"a": [1]}, pointer) == value
+
+
+FIND = Find(path="/dossiers/{reference}", found="/numero", reference="/numero")
+
+
+async def test_a_file_is_found_by_the_number_that_an_agent_typed():
+    async with records_office() as (connector, sandbox):
+        assert isinstance(connector, Finder)
+        assert connector.finds == {"enregistrer"}
+        number = (await connector.deliver(message())).reference
+        typed = Outbound("167046020-1", "enregistrer", b"", Deadline(timedelta(seconds=10)))
+        assert await connector.find(typed, number) is True
+        assert typed.exchange.sent == f"GET /dossiers/{number}".encode()
+        assert await connector.find(message(), "BO-999999") is False
+        assert sandbox.taken().total() == 1
+
+
+@pytest.mark.parametrize("reference", ["", "BO-1", "../dossiers", "BO-000001\n"])
+async def test_what_does_not_look_like_a_number_is_not_asked(reference):
+    async with records_office() as (connector, _):
+        asked = message()
+        with pytest.raises(RefusedError, match=r"^reference_invalid$"):
+            await connector.find(asked, reference)
+        assert not asked.exchange.sent
+
+
+async def test_an_operation_whose_references_cannot_be_asked_for_says_so():
+    async with records_office() as (connector, _):
+        with pytest.raises(UncertainError, match=r"^cannot_be_asked$"):
+            await connector.find(message("signaler"), "BO-000001")
+
+
+@pytest.mark.parametrize(
+    ("given", "meaning", "code"),
+    [
+        (answer(200, {"numero": "BO-000002"}), UncertainError, "another_reference"),
+        (answer(200, {"erreur": "OBJET"}), UncertainError, "unreadable"),
+        (answer(200, b"{"), UncertainError, "unreadable"),
+        (answer(404, b"<h1>404</h1>", **{"content-type": "text/html"}), UncertainError, "page"),
+        (answer(410), UncertainError, "unmapped"),
+        (answer(422), RefusedError, "http_422"),
+        (answer(401), TransientError, "http_401"),
+    ],
+)
+def test_only_what_the_settings_say_is_found_or_absent(given, meaning, code):
+    with pytest.raises(meaning, match=f"^{code}$"):
+        read_find(FIND, given, "BO-000001", ERRORS)
+
+
+def test_an_empty_answer_is_an_absence_where_the_settings_say_so():
+    assert read_find(FIND, answer(200, {"numero": ""}), "BO-000001", ERRORS) is False
+    assert read_find(FIND, answer(404), "BO-000001", ERRORS) is False
+
+
+@pytest.mark.parametrize("pattern", [".*", "[.]+", "[a-z]*"])
+def test_a_pattern_that_leads_elsewhere_does_not_load(pattern):
+    with pytest.raises(ValidationError, match="lead elsewhere"):
+        Find(path="/dossiers/{reference}", pattern=pattern)
+
+
+def test_a_reference_is_one_step_of_its_path():
+    find = Find(path="/dossiers/{reference}", pattern=r"\d+/\d+")
+    assert write_find(find, "2026/12") == "/dossiers/2026%2F12"

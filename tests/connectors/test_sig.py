@@ -473,3 +473,73 @@ async def test_pygeoapi_s_refusals_are_known(real):
     for spoken in (wrong.probe(soon()), wrong.deliver(complaint()), wrong.look_up(complaint())):
         with pytest.raises(RefusedError, match=r"^unknown_layer$"):
             await spoken
+
+
+def typed() -> Outbound:
+    """What a reference that an agent typed is asked by: its body is empty."""
+    return Outbound(KEY, "creer_doleance", b"", soon())
+
+
+MADE_UP = {WFS: "doleances.99", OGC: "99", ARCGIS: "99"}
+
+
+@EACH
+async def test_a_complaint_is_found_by_the_map_s_own_reference_and_one_made_up_is_not(protocole):
+    async with facing(protocole) as (sig, sandbox):
+        assert await sig.find(typed(), MADE_UP[protocole]) is False
+        receipt = await sig.deliver(complaint())
+        await sig.deliver(complaint(key=DeliveryKey("167046021-1")))
+        asked = typed()
+        assert await sig.find(asked, receipt.reference) is True
+        assert asked.exchange.sent.startswith(b"GET http://")
+        assert asked.exchange.answered
+        assert await sig.find(typed(), MADE_UP[protocole]) is False
+        assert sandbox.taken().total() == 2
+
+
+@EACH
+@pytest.mark.parametrize("reference", ["", "..", "../quartiers", "doleances 1", "1\n", "1 OR 1=1", "1" * 201])
+async def test_what_no_map_calls_anything_is_not_asked(protocole, reference):
+    async with facing(protocole) as (sig, _):
+        asked = typed()
+        if (protocole, reference) == (WFS, ".."):
+            assert await sig.find(asked, reference) is False
+            return
+        with pytest.raises(RefusedError, match=r"^reference_invalid$"):
+            await sig.find(asked, reference)
+        assert not asked.exchange.sent
+
+
+@EACH
+async def test_a_map_that_gives_others_for_a_reference_never_says_absent(protocole):
+    async with facing(protocole) as (sig, sandbox):
+        await sig.deliver(complaint())
+        sandbox.map.filters = False
+        with pytest.raises(UncertainError, match=r"^filter_ignored$"):
+            await sig.find(typed(), MADE_UP[protocole])
+
+
+@EACH
+@pytest.mark.parametrize("fault", ["exception", "unknown_layer"])
+async def test_a_map_that_refuses_the_question_never_says_absent(protocole, fault):
+    async with facing(protocole) as (sig, sandbox):
+        sandbox.break_finding(fault)
+        with pytest.raises(UncertainError):
+            await sig.find(typed(), MADE_UP[protocole])
+
+
+@EACH
+async def test_nothing_is_absent_from_a_layer_that_is_not_there(protocole):
+    layer = {"couche_doleances": "7" if protocole is ARCGIS else "plaintes"}
+    async with facing(protocole, **layer) as (sig, _):
+        with pytest.raises(UncertainError, match=r"^(unknown_layer|exception)$"):
+            await sig.find(typed(), MADE_UP[protocole])
+
+
+async def test_pygeoapi_finds_a_complaint_by_its_own_reference(real):
+    sig = real(champs={"categorie": "categorie"})
+    receipt = await sig.deliver(complaint())
+    assert await sig.find(typed(), receipt.reference) is True
+    assert await sig.find(typed(), "99") is False
+    with pytest.raises(UncertainError, match=r"^unknown_layer$"):
+        await real(couche_doleances="plaintes").find(typed(), receipt.reference)

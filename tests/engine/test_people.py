@@ -15,7 +15,7 @@ async def park(town, kind="once", fault="cut_before"):
 
 async def test_a_parked_delivery_is_finalized_under_the_back_offices_reference(town):
     number = await park(town)
-    await town.act(Finalize(number * 1000 + 1, "saisie à la main", "BO-2026-17", "agent"))
+    await town.act(Finalize(number * 1000 + 1, "saisie à la main", "BO-2026-17", actor="agent"))
     request = await town.settle(number, "finalized")
     assert request.stage == "Demande finalisée manuellement après erreur d'intégration"
     assert town.delivery(number).reference == "BO-2026-17"
@@ -26,16 +26,16 @@ async def test_a_parked_delivery_is_finalized_under_the_back_offices_reference(t
 async def test_finalizing_twice_is_one_act_and_a_conflict(town):
     number = await park(town)
     await town.act(Finalize(number * 1000 + 1, "saisie", "BO-1"))
-    with pytest.raises(ConflictError, match="finalized while finalized"):
+    with pytest.raises(ConflictError, match="closed by hand"):
         await town.act(Finalize(number * 1000 + 1, "saisie", "BO-2"))
     assert town.delivery(number).reference == "BO-1"
     notes = [row.note for row in town.rows("SELECT note FROM event WHERE kind = 'finalize' ORDER BY id")]
-    assert notes == ["BO-1: saisie", "refused: finalized while finalized"]
+    assert notes == ["BO-1: saisie", "refused: closed by hand"]
 
 
 async def test_what_may_have_been_taken_is_only_retried_by_someone_who_is_sure(town):
     number = await park(town, fault="cut_after_commit")
-    with pytest.raises(UnsureError, match="say that you are sure"):
+    with pytest.raises(UnsureError, match="perhaps taken"):
         await town.act(Retry(number * 1000 + 1))
     assert (town.delivery(number).state, town.taken) == ("parked", {f"{number}-1": 1})
 

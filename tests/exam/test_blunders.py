@@ -111,6 +111,62 @@ class Crashes(Blundering):
         raise KeyError(message.fields["demandeur"]["nom"])
 
 
+class FindsAnything(Blundering):
+    async def find(self, message, reference):
+        return await super().find(message, reference) or True
+
+
+class FindsNothing(Blundering):
+    async def find(self, _message, _reference):
+        return False
+
+
+class AsksSilently(Blundering):
+    async def find(self, message, reference):
+        return await super().find(replace(message, exchange=Exchange()), reference)
+
+
+class AsksAnything(Blundering):
+    async def find(self, message, reference):
+        try:
+            return await super().find(message, reference)
+        except RefusedError:
+            return False
+
+
+class Denies(Blundering):
+    async def find(self, message, reference):
+        try:
+            return await super().find(message, reference)
+        except RefusedError:
+            raise
+        except DeliveryError:
+            return False
+
+
+class Repeats(Blundering):
+    async def find(self, message, reference):
+        try:
+            return await super().find(message, reference)
+        except UncertainError:
+            raise UncertainError(reference) from None
+
+
+class FindsByMaking(Blundering):
+    async def find(self, message, reference):
+        await super().deliver(replace(message, body=b'{"objet":"Essai"}', key=DeliveryKey(f"{reference}-1")))
+        return await super().find(message, reference)
+
+
+class FindsWhatItCannotDo(Blundering):
+    def __init__(self, said, errors):
+        super().__init__(said, errors)
+        self.finds = frozenset({"retrouver"})
+
+
+FOUND = "a reference of the target's own is found, one made up is not"
+DOUBTED = "a target that fails is never said to lack a reference"
+
 LOST = "means what the menu says: cut_after_commit"
 
 BLUNDERS = [
@@ -133,6 +189,14 @@ BLUNDERS = [
     (Optimist, LOST, "deposer: RefusedError('http_500'), where the menu says uncertain"),
     (Gossip, LOST, "shows what the message held"),
     (Worrier, "means what the menu says: refused", "where the menu says refused"),
+    (FindsAnything, FOUND, "enregistrer: what nobody made: True"),
+    (FindsNothing, FOUND, "enregistrer: what was made: False"),
+    (AsksSilently, FOUND, "enregistrer: the exchange does not keep it"),
+    (AsksAnything, FOUND, "enregistrer: what is no reference: False"),
+    (FindsByMaking, FOUND, "enregistrer: finding leaves something at the target"),
+    (FindsWhatItCannotDo, FOUND, "finds: no such operation: retrouver"),
+    (Denies, DOUBTED, "enregistrer: slow: False"),
+    (Repeats, DOUBTED, "shows what the message held"),
     (Crashes, "each sample is taken once, and answered as declared", "it raises KeyError"),
 ]
 
@@ -166,6 +230,10 @@ class Lenient(Sandbox):
     }
 
 
+class Unquestioned(Sandbox):
+    break_finding = None
+
+
 class Forgetful(Sandbox):
     def taken(self):
         return Counter()
@@ -176,6 +244,7 @@ class Forgetful(Sandbox):
     [
         (Harmless, "its menu holds what decides whether anything is lost or doubled", "deposer: no fault leaves a dou"),
         (Lenient, "means what the menu says: cut_before", "UncertainError('reset'), where the menu says transient"),
+        (Unquestioned, DOUBTED, "its sandbox cannot break this question: break_finding"),
         (Forgetful, "each sample is taken once, and answered as declared", "deposer: taken 0 times"),
     ],
 )

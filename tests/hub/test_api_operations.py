@@ -33,7 +33,7 @@ async def test_what_needs_a_person_is_listed_with_its_cause_and_what_can_be_done
     await portal.until(await portal.submitted(key="k-2"), "done")
     [listed] = (await operator.get("/v1/operations/deliveries")).json()["deliveries"]
     assert (listed["key"], listed["state"], listed["code"]) == (key, "parked", "OBJET_INCONNU")
-    assert listed["actions"] == ["finalize", "retry", "verify"]
+    assert listed["actions"] == ["correct", "finalize", "reject", "retry"]
     assert not listed["perhaps_taken"]
 
 
@@ -185,7 +185,7 @@ async def test_two_operators_at_once_act_once(running, open_desk, operator, park
     answers = await asyncio.gather(*(one.post(at(key, "finalize"), json=closing) for one in [operator, other] * 3))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 5}
     refusal = next(answer.json() for answer in answers if answer.status_code == 409)
-    assert refusal["detail"] == "Cet envoi ne peut pas être finalisé dans son état actuel."
+    assert refusal["detail"] == "Cet envoi est finalisé à la main : rouvrez-le d'abord."
     audit = (await operator.get(f"/v1/operations/deliveries/{key}")).json()["audit"]
     tries = [line["note"].startswith("refused") for line in audit if line["kind"] == "finalize"]
     assert Counter(tries) == {False: 1, True: 5}
@@ -219,3 +219,84 @@ async def test_a_paused_target_is_sent_nothing_until_it_is_resumed(portal, opera
 async def test_a_target_that_is_not_there_cannot_be_paused(operator, name):
     answer = await operator.post(f"/v1/operations/targets/{name}/pause", json={"reason": "maintenance"})
     assert answer.status_code == 404
+
+
+async def test_what_can_be_done_is_said_of_every_verb_and_why_not(operator, park):
+    key = await park()
+    shown = (await operator.get(f"/v1/operations/deliveries/{key}")).json()
+    said = {one["verb"]: one["why"] for one in shown["verbs"]}
+    assert said == {
+        "verify": "cannot_be_asked",
+        "retry": None,
+        "retry_current": "already_current",
+        "correct": None,
+        "reroute": "no_other_target",
+        "finalize": None,
+        "second": "not_proposed",
+        "reject": None,
+        "reopen": "not_finalized",
+    }
+    assert all(one["legal"] == (not one["sentence"]) for one in shown["verbs"])
+    assert (shown["candidates"], shown["finalization"]) == ([], None)
+
+
+async def test_a_refused_verb_says_why_in_words(operator, park):
+    key = await park()
+    refusal = await operator.post(at(key, "verify"))
+    assert refusal.status_code == 409
+    assert refusal.json()["detail"] == "On ne peut pas interroger ce logiciel sur cet envoi : vérifiez sur place."
+
+
+async def test_what_was_finalized_is_shown_with_its_proof_and_reopened(operator, park):
+    key = await park()
+    closing = {"reason": "Saisi au guichet", "reference": "LOG-7", "comment": "Vu avec l'accueil"}
+    shown = (await operator.post(at(key, "finalize"), json=closing)).json()["finalization"]
+    assert {name: shown[name] for name in closing} == closing
+    assert (shown["state"], shown["seconded_by"], shown["next_at"]) == ("unconfirmable", "", None)
+    reopened = (await operator.post(at(key, "reopen"), json={"reason": "autre dossier"})).json()
+    assert (reopened["state"], reopened["finalization"]["state"]) == ("parked", "reopened")
+
+
+async def test_a_proposal_that_nobody_made_is_not_seconded(operator, park):
+    refusal = await operator.post(at(await park(), "second"))
+    assert (refusal.status_code, refusal.json()["detail"]) == (
+        409,
+        "Aucune finalisation n'est proposée pour cet envoi.",
+    )
+
+
+async def test_what_is_rejected_refuses_its_request(portal, operator, park):
+    key = await park()
+    shown = (await operator.post(at(key, "reject"), json={"reason": "hors de la commune"})).json()
+    assert (shown["state"], shown["code"]) == ("cancelled", "rejected")
+    assert (await portal.until(key[:9], "refused"))["stage"] == "Refusé"
+
+
+async def test_a_delivery_goes_to_no_target_that_cannot_take_it(operator, park):
+    refusal = await operator.post(at(await park(), "reroute"), json={"target": "ailleurs"})
+    assert (refusal.status_code, refusal.json()["type"]) == (409, "/problems/conflict")
+
+
+async def test_a_preview_shows_the_message_and_changes_nothing(operator, park):
+    key = await park()
+    shown = (await operator.get(at(key, "preview"))).json()
+    assert (shown["key"], shown["legal"], shown["why"]) == (key, False, "already_current")
+    assert shown["before"] == shown["after"] == {"objet": "un objet", "numero": str(int(key[:9]))}
+    assert (shown["differences"], shown["version"]) == ([], shown["current"])
+
+
+async def test_somebody_sees_to_a_request(portal, operator, park):
+    number = (await park())[:9]
+    assert (await operator.post(f"/v1/operations/requests/{number}/assign", json={"owner": "ana"})).json() == {
+        "number": number,
+        "owner": "ana",
+    }
+    assert (await portal.post(f"/v1/operations/requests/{number}/assign", json={"owner": "ana"})).status_code == 403
+    assert (await operator.post("/v1/operations/requests/999999999/assign", json={"owner": "a"})).status_code == 404
+
+
+async def test_a_cause_is_annotated(operator):
+    said = {"target": "cible", "code": "full", "stage": "Refusé", "owner": "ana", "note": "éditeur prévenu"}
+    assert (await operator.post("/v1/operations/causes/note", json=said)).json() == said
+    refusal = await operator.post("/v1/operations/causes/note", json={**said, "note": "x" * 2001})
+    assert [one["pointer"] for one in refusal.json()["errors"]] == ["/note"]

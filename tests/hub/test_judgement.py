@@ -35,6 +35,7 @@ CLAIM = Claim(
     stage="",
     sent_at=NOW,
     created_at=NOW,
+    next_at=NOW,
     version="v",
     body="{}",
 )

@@ -68,6 +68,7 @@ def on_server(server):
         @contextmanager
         def make(name):
             yield run(server.database(name))
+            run(server.drop(name))
 
         yield make
 

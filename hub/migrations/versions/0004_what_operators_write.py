@@ -5,10 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from hub.migrations.indexes import Index, replace
+
 revision = "0004"
 down_revision = "0003"
 
 WIDE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+NEW = {"request_awaits": Index("request", ("kind", "number"), "awaiting <> ''")}
 
 
 def upgrade() -> None:
@@ -36,8 +40,10 @@ def upgrade() -> None:
         sa.Column("said", sa.JSON(), nullable=False),
         sa.Column("reason", sa.String(length=255), nullable=False),
         sa.Column("criteria", sa.Text(), nullable=False),
+        sa.Column("figures", sa.JSON(), nullable=False),
         sa.Column("actor", sa.String(length=80), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
@@ -50,10 +56,10 @@ def upgrade() -> None:
     op.create_index("batch_state_id", "batch", ["state", "id"], unique=False)
     op.create_table(
         "business_key",
-        sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("value", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("request", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", "value", "request"),
+        sa.PrimaryKeyConstraint("value", "name", "request"),
     )
     op.create_index("business_key_request", "business_key", ["request"], unique=False)
     op.create_table(
@@ -75,16 +81,34 @@ def upgrade() -> None:
         sa.Column("month", sa.String(length=7), nullable=False),
         sa.Column("site", sa.String(length=80), nullable=False),
         sa.Column("channel", sa.String(length=20), nullable=False),
+        sa.Column("district", sa.String(length=120), nullable=False),
         sa.Column("facets", sa.Text(), nullable=False),
         sa.Column("requests", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("block", "kind", "month", "site", "channel", "facets", name="census_alike"),
+        sa.UniqueConstraint("block", "kind", "month", "site", "channel", "district", "facets", name="census_alike"),
     )
-    op.create_index("census_kind", "census", ["kind", "month"], unique=False)
+    op.create_index(
+        "census_totals",
+        "census",
+        ["kind", "month", "site", "channel", "district", "requests"],
+        unique=False,
+        sqlite_where=sa.text("facets = ''"),
+        postgresql_where=sa.text("facets = ''"),
+    )
+    op.create_index(
+        "census_facets",
+        "census",
+        ["kind", "month"],
+        unique=False,
+        sqlite_where=sa.text("facets <> ''"),
+        postgresql_where=sa.text("facets <> ''"),
+    )
     op.create_table(
         "census_block",
         sa.Column("block", WIDE, autoincrement=False, nullable=False),
         sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("changes", sa.BigInteger(), nullable=False),
+        sa.Column("declared", sa.String(length=16), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("block"),
     )
@@ -128,6 +152,7 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("outlook", sa.String(length=12), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("stood", sa.String(length=255), nullable=False),
         sa.Column("outcome", sa.String(length=10), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("is_open", sa.Boolean(), nullable=False),
@@ -149,6 +174,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("is_open"),
     )
     op.create_index("batch_row_outcomes", "batch_row", ["batch", "outcome", "position"], unique=False)
+    op.create_index("batch_row_subject", "batch_row", ["subject", "batch"], unique=False)
     op.create_table(
         "place",
         sa.Column("request", WIDE, autoincrement=False, nullable=False),
@@ -196,10 +222,12 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
     )
+    replace({}, NEW)
 
 
 def downgrade() -> None:
     """Bring them back."""
+    replace(NEW, {})
     op.drop_table("finalization")
     op.drop_table("place")
     op.drop_table("batch_row")

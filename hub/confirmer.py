@@ -1,0 +1,160 @@
+"""Proving what people closed by hand: each target that can be is asked for the reference that it is said to have given.
+
+What it has is confirmed; what it twice does not have is raised again; what nobody can say is left as it is, in the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from hub.claims import GRACE, milliseconds
+from hub.connector import Deadline, Finder, Outbound
+from hub.database import will_pass
+from hub.errors import DeliveryError, RefusedError, UncertainError
+from hub.events import Announcer
+from hub.finalization import Asking, Finding, Question, claim, record, to_prove
+from hub.ledger import Ledger
+from hub.manifest import Operation
+from hub.model import Instant
+from hub.parcel import NOTHING_DONE
+from hub.policy import LONGEST_RETRY_AFTER, Policy, later
+from hub.settlement import key_of
+from hub.tables import BreakerState
+from hub.tables_operations import Proof
+from hub.target import LiveTarget
+from hub.targets import Gate, gate
+
+MOST_QUESTIONS: Final = 24
+"""How often a target is asked that cannot say: about a day, at the longest of the waits in between."""
+
+ABSENT: Final = "absent"
+"""The code of a reference that the target did not have, once."""
+
+log = structlog.get_logger()
+
+
+class Confirmer:
+    """Asks every target that can be asked for its references, until cancelled."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        announce: Announcer,
+        *,
+        wake: Callable[[Mapping[str, Collection[int]]], None],
+        every: timedelta,
+    ) -> None:
+        self._ledger, self._announce, self._wake = ledger, announce, wake
+        self._every = every.total_seconds()
+        self._claim = partial(claim, ledger.book)
+        self._record = partial(record, ledger.book)
+        self._busy: set[str] = set()
+
+    async def run(self, live: Mapping[str, LiveTarget]) -> None:
+        """Look again and again for what is to be proved at those of these targets that can be asked."""
+        finders = {name: target for name, target in live.items() if isinstance(target.connector, Finder)}
+        async with asyncio.TaskGroup() as rounds:
+            while finders:
+                for name in await self._due():
+                    if name in finders and name not in self._busy:
+                        self._busy.add(name)
+                        rounds.create_task(self._visit(finders[name]))
+                await asyncio.sleep(self._every)
+
+    async def _due(self) -> list[str]:
+        try:
+            return await self._ledger.read(to_prove, self._ledger.book.now())
+        except SQLAlchemyError as error:
+            _pass_over(error)
+            return []
+
+    async def _visit(self, target: LiveTarget) -> None:
+        """Ask a target for all that is due, as many at once as it bears."""
+        within = target.policy.deadline
+        asking = Asking(target.name, target.policy.concurrency, milliseconds(within + GRACE))
+        try:
+            while await self._is_open(target) and (taken := await self._ledger.write(self._claim, asking)):
+                await asyncio.gather(*(self._prove(target, question) for question in taken))
+        except SQLAlchemyError as error:
+            _pass_over(error)
+        finally:
+            self._busy.discard(target.name)
+
+    async def _is_open(self, target: LiveTarget) -> bool:
+        """Say whether a person, the hour and the breaker let the target be spoken to."""
+        now = self._ledger.book.now()
+        return is_open(await self._ledger.read(gate, target.name), target.policy, now)
+
+    async def _prove(self, target: LiveTarget, question: Question) -> None:
+        """Ask for one reference, and write down what that proves."""
+        operation = target.operations.get(question.operation, NOTHING_DONE)
+        answer = await self._ask(target, question, operation.deadline or target.policy.deadline)
+        finding = judge(question, answer, operation, target.policy, self._ledger.book.now())
+        stage = target.stage_of(finding.code, "")
+        settled = await self._ledger.write(self._record, finding._replace(stage=stage))
+        for change in settled.stages:
+            self._announce(change)
+        self._wake(settled.due)
+
+    async def _ask(self, target: LiveTarget, question: Question, within: timedelta) -> bool | DeliveryError:
+        """Let a connector ask, and understand whatever comes of it: what nobody foresaw is uncertain."""
+        connector = target.connector
+        if not isinstance(connector, Finder) or question.operation not in connector.finds:
+            return UncertainError("cannot_be_asked")
+        message = Outbound(key_of(question.delivery), question.operation, b"{}", Deadline(within))
+        try:
+            async with asyncio.timeout((within + GRACE / 2).total_seconds()):
+                return await connector.find(message, question.reference)
+        except DeliveryError as error:
+            return error
+        except TimeoutError:
+            return UncertainError("timeout")
+        except Exception as error:  # noqa: BLE001  # the edge to a connector: its bug must not stop the others
+            log.error("connector failed", target=target.name, error=type(error).__name__)  # noqa: TRY400  # text may hold data
+            return UncertainError("connector_bug")
+
+
+def judge(
+    question: Question,
+    answer: bool | DeliveryError,  # noqa: FBT001  # what the connector's verb gives
+    operation: Operation,
+    policy: Policy,
+    now: Instant,
+) -> Finding:
+    """Decide what a target's answer proves: absence only when it was said twice, `visible_after` apart."""
+    match answer:
+        case True:
+            return Finding(question, Proof.CONFIRMED)
+        case RefusedError():  # no such reference can be the target's own
+            return Finding(question, Proof.DENIED, answer.code)
+        case False if question.code == ABSENT:
+            return Finding(question, Proof.DENIED, ABSENT)
+        case False:
+            return Finding(question, Proof.PENDING, ABSENT, later(now, operation.visible_after))
+        case DeliveryError() if question.questions >= MOST_QUESTIONS or question.code == "cannot_be_asked":
+            return Finding(question, Proof.UNCONFIRMABLE, answer.code)
+        case DeliveryError():
+            asked_for = min(answer.retry_after or timedelta(), LONGEST_RETRY_AFTER)
+            wait = max(policy.ask_again(question.questions - 1), asked_for)
+            return Finding(question, Proof.PENDING, answer.code, later(now, wait))
+
+
+def is_open(seen: Gate, policy: Policy, now: Instant) -> bool:
+    """Say whether a target may be spoken to, by its switch, its breaker and its hours."""
+    cooling = now - seen.opened_at < milliseconds(policy.breaker_cooldown)
+    broken = seen.breaker != BreakerState.CLOSED and cooling
+    return not seen.paused and not broken and policy.opening(now) <= now
+
+
+def _pass_over(error: SQLAlchemyError) -> None:
+    """Go on after a failure of the ledger that passes; raises the others again."""
+    if not will_pass(error):
+        raise error
+    log.warning("the ledger fails", error=type(error).__name__)

@@ -1,0 +1,306 @@
+"""The list: pages of requests, or of deliveries, that answer every criterion, each read from an index in its order.
+
+What no index has is looked for among the first thousands that an index gives, and the page says how far it looked:
+whatever is asked, a page costs what it costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, text, tuple_
+
+from hub.access import Principal
+from hub.criteria import (
+    INDEXED,
+    NARROW,
+    Criteria,
+    Sort,
+    apart,
+    keeping_to,
+    numbers_of,
+    of_deliveries,
+    of_requests,
+    plain,
+)
+from hub.lines import Line, held_by, lines, subject_of
+from hub.periods import Span, within
+from hub.settlement import ROOM
+from hub.tables import DELIVERIES, OPEN, REQUESTS, TROUBLED, among
+
+MOST_READ: Final = 3_000
+"""So many rows are looked through for what no index has."""
+
+MOST_COUNTED: Final = 10_000
+"""Beyond so many, a count only says that there are more."""
+
+BOTH: Final = DELIVERIES.join(REQUESTS, REQUESTS.c.number == DELIVERIES.c.request)
+COVERED: Final = text(among(TROUBLED))
+
+OF_DELIVERIES: Final = frozenset({"state", "target", "code", "cause_stage", "attempts"})
+"""Criteria of deliveries alone."""
+
+DELIVERIES_INDEXED: Final = (
+    frozenset({"state"}),
+    frozenset({"state", "target"}),
+    frozenset({"state", "code"}),
+    frozenset({"state", "target", "code", "cause_stage"}),
+)
+"""What indexes of deliveries have."""
+
+Key = tuple[int, ...]
+"""What tells a row's place in the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its lines, and the cursors of the pages before and after.
+
+    `further`: where the search goes on when it ended before the page was full.
+    """
+
+    lines: Sequence[Line] = ()
+    previous: str | None = None
+    next: str | None = None
+    further: str | None = None
+
+
+class Count(NamedTuple):
+    """How many there are; `more` when there are more than were counted."""
+
+    found: int
+    more: bool
+
+
+def page(connection: Connection, caller: Principal, criteria: Criteria) -> Page:
+    """Show a page."""
+    backwards = criteria.before is not None
+    edge = criteria.before or criteria.after
+    found, floor = _Search(connection, caller, criteria).keys(edge, criteria.limit + 1, backwards=backwards)
+    is_full, found = len(found) > criteria.limit, found[: criteria.limit]
+    end = _cursor(found[-1]) if is_full else floor
+    shown = found[::-1] if backwards else found
+    told = lines(connection, [key[-1] for key in shown], of_deliveries=criteria.is_of_deliveries)
+    if backwards:
+        return Page(told, previous=end, next=_cursor(shown[-1]) if shown else None)
+    previous = _cursor(shown[0]) if shown and edge else None
+    return Page(told, previous, end if is_full else None, None if is_full else end)
+
+
+def count(connection: Connection, caller: Principal, criteria: Criteria) -> Count:
+    """Count what there is, up to MOST_COUNTED."""
+    return _Search(connection, caller, criteria).count()
+
+
+def subjects(connection: Connection, caller: Principal, criteria: Criteria, most: int) -> Sequence[int]:
+    """Give what a batch is about when it is about all that matches: the oldest first, at most so many."""
+    search = _Search(connection, caller, criteria.model_copy(update={"sort": Sort.NEWEST}))
+    found = [key[-1] for key in search.keys(None, most, backwards=False)[0]][::-1]
+    if criteria.is_of_deliveries:
+        return found
+    held = held_by(connection, found)
+    return [subject_of(number, held.get(number)) for number in found]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """An order: its columns, the last of which tells rows apart, and whether the greatest comes first."""
+
+    columns: tuple[Any, ...]
+    descending: bool
+
+    def beyond(self, edge: Key, *, backwards: bool) -> ColumnElement[bool]:
+        """Say what comes after a row, or before it."""
+        mine, there = self._both(edge)
+        return mine < there if self.descending is not backwards else mine > there  # type: ignore[no-any-return]
+
+    def until(self, edge: Key, *, backwards: bool) -> ColumnElement[bool]:
+        """Say what comes no later than a row, which is included."""
+        mine, there = self._both(edge)
+        return mine >= there if self.descending is not backwards else mine <= there  # type: ignore[no-any-return]
+
+    def order(self, *, backwards: bool = False) -> list[Any]:
+        """Give the terms of ORDER BY."""
+        return [column.desc() if self.descending is not backwards else column for column in self.columns]
+
+    def _both(self, edge: Key) -> tuple[Any, Any]:
+        if len(self.columns) == 1:
+            return self.columns[0], edge[0]
+        return tuple_(*self.columns), tuple_(*map(literal, edge))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One search: which stretches of which index are read, in which order, and what else must hold."""
+
+    connection: Connection
+    caller: Principal
+    criteria: Criteria
+
+    def keys(self, cursor: str | None, most: int, *, backwards: bool) -> tuple[list[Key], str | None]:
+        """Find the keys of a page, and how far was looked when not to the end."""
+        edge = _key(cursor, self.way) if cursor else None
+        floor = None if self.is_covered else self._floor(edge, backwards=backwards)
+        limits = [self.way.beyond(edge, backwards=backwards)] if edge else []
+        limits += [self.way.until(floor, backwards=backwards)] if floor else []
+        found = [key for arm in self.arms for key in self._read([*arm, *limits], most, backwards=backwards)]
+        ordered = sorted(found, reverse=self.way.descending is not backwards)
+        return ordered[:most], _cursor(floor) if floor else None
+
+    def count(self) -> Count:
+        """Count each arm."""
+        floor = None if self.is_covered else self._floor(None, backwards=False)
+        limits = [self.way.until(floor, backwards=False)] if floor else []
+        found = 0
+        for arm in self.arms:
+            asked = select(literal(1)).select_from(self.source).where(*arm, *self.conditions, *limits)
+            some = asked.limit(MOST_COUNTED + 1).subquery()
+            found += self.connection.scalar(select(func.count()).select_from(some)) or 0
+        return Count(min(found, MOST_COUNTED), found > MOST_COUNTED or floor is not None)
+
+    @cached_property
+    def way(self) -> _Way:
+        match self.criteria.order:
+            case Sort.DUE:
+                return _Way((REQUESTS.c.due_at, self.identity), descending=False)
+            case Sort.OLDEST:
+                return _Way((DELIVERIES.c.updated_at, self.identity), descending=False)
+            case Sort.NEWEST:
+                return _Way((self.identity,), descending=True)
+
+    @property
+    def identity(self) -> Any:
+        return DELIVERIES.c.id if self.criteria.is_of_deliveries else REQUESTS.c.number
+
+    @cached_property
+    def source(self) -> Any:
+        """What is read: requests are left out where nothing is asked of them."""
+        if not self.criteria.is_of_deliveries:
+            return REQUESTS
+        kept = self.caller.kinds or self.caller.sites or self.criteria.order is Sort.DUE
+        return BOTH if kept or self.criteria.named - OF_DELIVERIES else DELIVERIES
+
+    @cached_property
+    def numbers(self) -> Sequence[Span]:
+        return numbers_of(self.connection, self.criteria)
+
+    @cached_property
+    def in_period(self) -> list[ColumnElement[bool]]:
+        span = within(self.numbers, self.identity, ROOM if self.criteria.is_of_deliveries else 1)
+        return [] if span is None else [span]
+
+    @cached_property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Everything that must hold, but what tells one arm from another."""
+        column = apart if self.criteria.order is Sort.DUE else plain
+        said = [*of_requests(self.criteria, self.numbers, column), *self.in_period]
+        said += keeping_to(column(REQUESTS.c.kind), self.caller.kinds)
+        said += keeping_to(column(REQUESTS.c.site), self.caller.sites)
+        met = of_deliveries(self.criteria)
+        if self.criteria.is_of_deliveries or not met:
+            return [*said, *met]
+        mine = DELIVERIES.c.request == REQUESTS.c.number
+        return [*said, select(DELIVERIES.c.id).where(mine, *met).correlate(REQUESTS).exists()]
+
+    @cached_property
+    def arms(self) -> Sequence[Sequence[Any]]:
+        """The stretches that are read, each in its order: an index has one state, one kind or one site at a time."""
+        on_the_clock = [text(OPEN)] if self.criteria.order is Sort.DUE else []
+        if self.criteria.is_of_deliveries:
+            states = dict.fromkeys(self.criteria.state)
+            return [[COVERED, DELIVERIES.c.state == state.value, *on_the_clock] for state in states]
+        column, allowed = self._kept
+        return [[column == one] for one in sorted(allowed)] if allowed else [on_the_clock]
+
+    @property
+    def _kept(self) -> tuple[Any, frozenset[str]]:
+        """What a person is kept to, where an index can be read for each of it."""
+        criteria = self.criteria
+        if criteria.is_of_deliveries or criteria.order is not Sort.NEWEST or criteria.named & NARROW:
+            return None, frozenset()
+        if self.caller.sites and not criteria.named & {"kind", "status", "stage", "site"}:
+            return REQUESTS.c.site, self.caller.sites
+        if self.caller.kinds and not criteria.named & {"kind", "stage", "site"}:
+            return REQUESTS.c.kind, self.caller.kinds
+        return None, frozenset()
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether an index has all that is asked, or few rows answer: then nothing is looked through."""
+        criteria, caller, named = self.criteria, self.caller, self.criteria.named
+        if named & NARROW:
+            return True
+        if criteria.is_of_deliveries:
+            return named in DELIVERIES_INDEXED and self.source is DELIVERIES
+        column, _allowed = self._kept
+        apart = {"kind"} if column is REQUESTS.c.kind else set()
+        unseen = (caller.sites and column is not REQUESTS.c.site) or (
+            caller.kinds and column is not REQUESTS.c.kind and "kind" not in named
+        )
+        return not unseen and named | apart in INDEXED and criteria.order is Sort.NEWEST
+
+    def _read(self, conditions: Sequence[Any], most: int, *, backwards: bool) -> Iterator[Key]:
+        asked = select(*self.way.columns).select_from(self.source).where(*conditions, *self.conditions)
+        for row in self.connection.execute(asked.order_by(*self.way.order(backwards=backwards)).limit(most)):
+            yield tuple(row)
+
+    def _floor(self, edge: Key | None, *, backwards: bool) -> Key | None:
+        """Find the last row that is looked at, the same in each arm: no farther than the first that is cut off."""
+        floors = [self._end(arm, edge, backwards=backwards) for arm in self.arms]
+        cut = [floor for floor in floors if floor is not None]
+        if not cut:
+            return None
+        return max(cut) if self.way.descending is not backwards else min(cut)
+
+    def _end(self, arm: Sequence[Any], edge: Key | None, *, backwards: bool) -> Key | None:
+        """Find where an arm is cut off, by an index alone."""
+        arm = [] if self.criteria.order is Sort.DUE else arm
+        way, source, own = self._stretch
+        beyond = [way.beyond(edge, backwards=backwards)] if edge else []
+        period = [] if source is REQUESTS and self.criteria.is_of_deliveries else self.in_period
+        asked = select(*way.columns).select_from(source).where(*arm, *own, *beyond, *period)
+        if not (arm or own):
+            return self._counted_off(asked, backwards=backwards)
+        ordered = asked.order_by(*way.order(backwards=backwards)).offset(MOST_READ - 1).limit(1)
+        row = self.connection.execute(ordered).first()
+        return None if row is None else tuple(row)
+
+    def _counted_off(self, asked: Select[Any], *, backwards: bool) -> Key | None:
+        """Find it among all requests by their numbers, most of which are there: no index is needed."""
+        one = asked.limit(1)
+        least = self.connection.scalar(one.order_by(REQUESTS.c.number))
+        most = self.connection.scalar(one.order_by(REQUESTS.c.number.desc()))
+        if least is None or most is None or most - least < MOST_READ:
+            return None
+        return (least + MOST_READ,) if backwards else (most - MOST_READ,)
+
+    @cached_property
+    def _stretch(self) -> tuple[_Way, Any, list[Any]]:
+        """Say in which order which index is read, and on what conditions that it has."""
+        criteria = self.criteria
+        if criteria.order is Sort.DUE:
+            last = REQUESTS.c.number * ROOM + (ROOM - 1) if criteria.is_of_deliveries else REQUESTS.c.number
+            return _Way((REQUESTS.c.due_at, last), descending=False), REQUESTS, [text(OPEN)]
+        columns = DELIVERIES.c if criteria.is_of_deliveries else REQUESTS.c
+        names = ("target", "code") if criteria.is_of_deliveries else ("kind", "status", "stage", "site")
+        said = next(((name, getattr(criteria, name)) for name in names if getattr(criteria, name) is not None), None)
+        own = [columns[said[0]] == _written(str(said[1]))] if said else []
+        return self.way, self.identity.table, own
+
+
+def _written(said: str) -> str:
+    """Write a standing as the ledger does."""
+    return "waiting" if said == "retrying" else said
+
+
+def _key(cursor: str, way: _Way) -> Key:
+    """Read a cursor; one of another order begins at its last part."""
+    parts = [int(part, 16) for part in cursor.split("-")]
+    return tuple(parts[-len(way.columns) :]) if len(parts) >= len(way.columns) else (0, *parts)
+
+
+def _cursor(key: Sequence[int]) -> str:
+    return "-".join(f"{part:x}" for part in key)

@@ -1,0 +1,66 @@
+"""Putting new data in a request's body: the old body is kept, and what targets know of it may not change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, update
+
+from hub.book import Book
+from hub.errors import ConflictError, MappingError
+from hub.lifecycle import State
+from hub.moves import deliveries_of
+from hub.routing import PENDING, AwaitDate, Carried, answers_of
+from hub.settlement import FACTS, fact_of
+from hub.tables import DELIVERIES, REQUESTS, REVISIONS
+from hub.wishes import Correct, Decide, Retry
+
+
+def revise(
+    book: Book, connection: Connection, request: Row[Any], wanted: Decide | Correct | Retry, retried: int = 0
+) -> None:
+    """Put new data in a request's body and keep the old body; the caller has validated them."""
+    old = orjson.loads(request.body)
+    new = {**old, "data": wanted.data}
+    _keep_items(book, connection, request, (old, new), retried)
+    was = {"request": request.number, "body": request.body, "actor": wanted.actor, "at": book.now()}
+    connection.execute(REVISIONS.insert(), was)
+    values = {"body": orjson.dumps(new).decode(), "due_at": _move_dates(book, connection, request, new)}
+    connection.execute(update(REQUESTS).where(REQUESTS.c.number == request.number).values(**values))
+
+
+def _move_dates(book: Book, connection: Connection, request: Row[Any], document: Mapping[str, Any]) -> int | None:
+    """Move what waits for a corrected date, and give the law's; raises ConflictError when one cannot be read.
+
+    The end of a decision's time is counted from when it was asked for, and stays.
+    """
+    route = book.definition(connection, request.version).route
+    facts = FACTS.among(connection, [request.number])
+    answers = answers_of(map(fact_of, facts))
+    waiting = [
+        (row.id, route.named.get(row.step)) for row in facts if (row.state, row.code) == (State.WAITING, PENDING)
+    ]
+    try:
+        dated = [(row, step) for row, step in waiting if isinstance(step, AwaitDate) and step.at]
+        moments = {row: route.moment(step, document, answers) for row, step in dated}
+        due_at = route.due(document)
+    except MappingError:
+        raise ConflictError("a date that the route waits for cannot be read in this data") from None
+    for row, moment in moments.items():
+        connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row).values(next_at=moment or book.now()))
+    return due_at
+
+
+def _keep_items(book: Book, connection: Connection, request: Row[Any], bodies: tuple[Any, Any], retried: int) -> None:
+    """Refuse a correction that changes an item some target may know: another would be sent in its place."""
+    route = book.definition(connection, request.version).route
+    answers = answers_of(map(fact_of, FACTS.among(connection, [request.number])))
+    for row in deliveries_of(connection, request.number):
+        step = route.named.get(row.step)
+        if row.state == State.QUEUED or row.id == retried or not isinstance(step, Carried):
+            continue
+        before, after = (route.items(step, body, answers) for body in bodies)
+        if before[row.item : row.item + 1] != after[row.item : row.item + 1]:
+            raise ConflictError("an item that was already sent may not change, nor move")
