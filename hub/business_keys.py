@@ -6,10 +6,10 @@ says nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import Connection, bindparam
 
 from hub.access import blind
 from hub.mapping import FAILURES
@@ -48,12 +48,6 @@ def keep(connection: Connection, keys: Mapping[int, Collection[Key]]) -> None:
     rows = [{**key._asdict(), "request": number} for number, said in keys.items() for key in said]
     if rows:
         NEW_KEYS.run(connection, rows)
-
-
-def replace(connection: Connection, number: int, keys: Sequence[Key]) -> None:
-    """Write down the keys of a request whose data were corrected, and forget those it had."""
-    connection.execute(delete(BUSINESS_KEYS).where(BUSINESS_KEYS.c.request == number))
-    keep(connection, {number: keys})
 
 
 def _values(route: Route, name: str, document: Mapping[str, Any]) -> Iterator[str]:

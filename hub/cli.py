@@ -153,7 +153,20 @@ def cancel(
     tell(talk(context, lambda hub: hub.cancel(number, reason)), "cancelled", as_json=as_json)
 
 
-for verbs in (operations, local, checks, doctors, trials, regressions, exams, drifts, editors, published, replays, reloads):
+for verbs in (
+    operations,
+    local,
+    checks,
+    doctors,
+    trials,
+    regressions,
+    exams,
+    drifts,
+    editors,
+    published,
+    replays,
+    reloads,
+):
     app.add_typer(verbs)
 app.add_typer(batches, name="batch", rich_help_panel=OPERATIONS)
 app.add_typer(new, name="new", rich_help_panel=INSTALLATION)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlencode
 from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select, text, union_all
 
+from hub.facets import NOWHERE
 from hub.lifecycle import State
 from hub.model import Channel, Frozen, Status
 from hub.periods import EVER, Span, spans, within
@@ -181,7 +182,8 @@ def of_requests(
             columns.number.in_(select(ASSIGNMENTS.c.request).where(ASSIGNMENTS.c.owner == criteria.owner))
         )
     if criteria.district:
-        conditions.append(exists().where(PLACES.c.request == columns.number, PLACES.c.district == criteria.district))
+        district = "" if criteria.district == NOWHERE else criteria.district
+        conditions.append(exists().where(PLACES.c.request == columns.number, PLACES.c.district == district))
     if criteria.finalized_by:
         mine = FINALIZATIONS.c.actor == criteria.finalized_by
         conditions.append(columns.number.in_(select(FINALIZATIONS.c.delivery // ROOM).where(mine)))
@@ -208,7 +210,8 @@ def standing_as(standing: Standing, numbers: Sequence[Span], status: Any) -> lis
     number = REQUESTS.c.number
     match standing:
         case Standing.RETRYING:
-            return [status == Status.WAITING, number.in_(retrying(numbers))]
+            # Plus nothing: who waits is read in the order of an index, not request by request.
+            return [status == Status.WAITING, (number + 0).in_(retrying(numbers))]
         case Standing.WAITING:
             return [status == Status.WAITING, number.not_in(retrying(numbers))]
         case _:

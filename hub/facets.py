@@ -17,6 +17,9 @@ from hub.model import Frozen
 DISTRICT: Final = "district"
 """The facet by which a kind without a place says its district."""
 
+NOWHERE: Final = "-"
+"""How a search says that a request has a place, and lies in no district."""
+
 AXES: Final = ("kind", "year", "month", "site", "channel", DISTRICT)
 """What every request is counted by."""
 

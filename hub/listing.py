@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, literal, or_, select, text, true, tuple_
 
 from hub.access import Principal
 from hub.criteria import (
@@ -27,7 +27,7 @@ from hub.criteria import (
     plain,
 )
 from hub.lines import Line, held_by, lines, subject_of
-from hub.periods import Span, within
+from hub.periods import LAST, Span, within
 from hub.settlement import ROOM
 from hub.tables import DELIVERIES, OPEN, REQUESTS, TROUBLED, among
 
@@ -144,8 +144,7 @@ class _Search:
         """Find the keys of a page, and how far was looked when not to the end."""
         edge = _key(cursor, self.way) if cursor else None
         floor = None if self.is_covered else self._floor(edge, backwards=backwards)
-        limits = [self.way.beyond(edge, backwards=backwards)] if edge else []
-        limits += [self.way.until(floor, backwards=backwards)] if floor else []
+        limits = self._limits(edge, floor, backwards=backwards)
         found = [key for arm in self.arms for key in self._read([*arm, *limits], most, backwards=backwards)]
         ordered = sorted(found, reverse=self.way.descending is not backwards)
         return ordered[:most], _cursor(floor) if floor else None
@@ -153,7 +152,7 @@ class _Search:
     def count(self) -> Count:
         """Count each arm."""
         floor = None if self.is_covered else self._floor(None, backwards=False)
-        limits = [self.way.until(floor, backwards=False)] if floor else []
+        limits = self._limits(None, floor, backwards=False)
         found = 0
         for arm in self.arms:
             asked = select(literal(1)).select_from(self.source).where(*arm, *self.conditions, *limits)
@@ -189,14 +188,33 @@ class _Search:
 
     @cached_property
     def in_period(self) -> list[ColumnElement[bool]]:
-        span = within(self.numbers, self.identity, ROOM if self.criteria.is_of_deliveries else 1)
+        span = within(self.numbers, self.identity, self._room)
         return [] if span is None else [span]
+
+    @property
+    def _room(self) -> int:
+        return ROOM if self.criteria.is_of_deliveries else 1
+
+    def _limits(self, edge: Key | None, floor: Key | None, *, backwards: bool) -> list[ColumnElement[bool]]:
+        """Say between which rows is read: of several bounds on one side, SQLite would use any."""
+        if self.criteria.order is not Sort.NEWEST:
+            beyond = [self.way.beyond(edge, backwards=backwards)] if edge else []
+            return [*self.in_period, *beyond, *([self.way.until(floor, backwards=backwards)] if floor else [])]
+        least, most = (edge, floor) if backwards else (floor, edge)
+        low = least[0] + backwards if least else 0
+        high = most[0] + backwards if most else LAST * self._room
+        parts = (Span(max(low, one.first * self._room), min(high, one.last * self._room)) for one in self.numbers)
+        return [or_(false(), *(self._between(part, low) for part in parts if part.first < part.last))]
+
+    def _between(self, part: Span, low: int) -> ColumnElement[bool]:
+        above = [self.identity >= part.first] if part.first or low else []
+        return and_(true(), *above, *([self.identity < part.last] if part.last < LAST * self._room else []))
 
     @cached_property
     def conditions(self) -> list[ColumnElement[bool]]:
         """Everything that must hold, but what tells one arm from another."""
         column = apart if self.criteria.order is Sort.DUE else plain
-        said = [*of_requests(self.criteria, self.numbers, column), *self.in_period]
+        said = of_requests(self.criteria, self.numbers, column)
         said += keeping_to(column(REQUESTS.c.kind), self.caller.kinds)
         said += keeping_to(column(REQUESTS.c.site), self.caller.sites)
         met = of_deliveries(self.criteria)
@@ -260,8 +278,8 @@ class _Search:
         arm = [] if self.criteria.order is Sort.DUE else arm
         way, source, own = self._stretch
         beyond = [way.beyond(edge, backwards=backwards)] if edge else []
-        period = [] if source is REQUESTS and self.criteria.is_of_deliveries else self.in_period
-        asked = select(*way.columns).select_from(source).where(*arm, *own, *beyond, *period)
+        limits = beyond if self.criteria.order is Sort.DUE else self._limits(edge, None, backwards=backwards)
+        asked = select(*way.columns).select_from(source).where(*arm, *own, *limits)
         if not (arm or own):
             return self._counted_off(asked, backwards=backwards)
         ordered = asked.order_by(*way.order(backwards=backwards)).offset(MOST_READ - 1).limit(1)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from hub.access import Principal
 from hub.census import OPEN_STATUSES
+from hub.facets import NOWHERE
 from hub.model import Frozen, Status
 from hub.tables import REQUESTS
 from hub.tables_operations import PLACES
@@ -17,9 +18,6 @@ from hub.views import Word, visible
 
 MOST_POINTS: Final = 1_000
 """Points a map is given at most: more than people can tell apart, and less than a browser minds."""
-
-NOWHERE: Final = "-"
-"""How a search says that a request lies in no district."""
 
 
 class Around(Frozen):

@@ -39,7 +39,7 @@ router = APIRouter()
 
 LIST: Final = "/console/demandes"
 WEEK: Final = 7
-MOST_SHOWN: Final = 40
+MOST_SHOWN: Final = 25
 """Causes on the page; there are never so many but when everything fails."""
 
 PERIODS: Final[Mapping[str, tuple[int | None, str]]] = {

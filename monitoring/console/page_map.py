@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.access import Principal
+from hub.facets import NOWHERE
 from hub.model import Frozen, Status
-from hub.places import MOST_POINTS, NOWHERE, Around, by_district, placed_kinds, points
+from hub.places import MOST_POINTS, Around, by_district, placed_kinds, points
 from hub.problems import Problem, ProblemType
 from monitoring.console.door import Here, Reader
 from monitoring.console.labels import STATUSES, labels_of

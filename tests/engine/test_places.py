@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from hub.access import EVERY_HOUSE, Principal, Role
-from hub.places import NOWHERE, Around, by_district, placed_kinds, points
+from hub.facets import NOWHERE
+from hub.places import Around, by_district, placed_kinds, points
 from hub.surveyor import Surveyor
 from tests.engine.test_census import ROUTE
 
