@@ -45,12 +45,13 @@ document.addEventListener("focusin", (event) => {
   if (row) rows().forEach((one) => one.classList.toggle("here", one === row));
 });
 
-// A part of a page that refreshes itself bears `data-refresh`: it rests while the person wants it to, or types in it.
+// A part of a page that refreshes itself bears `data-refresh`: it rests while the person wants it to, types in it or ticks rows.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const part = event.detail.elt;
   if (!part.hasAttribute?.("data-refresh")) return;
   const typing = part.contains(document.activeElement) && isTyping(document.activeElement);
-  if (typing || localStorage.getItem(PAUSED) === "yes" || document.hidden) event.preventDefault();
+  const ticked = part.querySelector("[data-select]:checked") !== null;
+  if (typing || ticked || localStorage.getItem(PAUSED) === "yes" || document.hidden) event.preventDefault();
 });
 document.addEventListener("htmx:responseError", (event) => {
   const messages = document.getElementById("messages");
