@@ -38,7 +38,7 @@ def retry(book: Book, connection: Connection, wanted: Retry) -> int:
     """Send again what harms nobody; ask first about what the target may have, unless a person knows better."""
     delivery, request = both_of(connection, wanted.delivery)
     stands = _as_said(wanted, standing(book, connection, delivery, request))
-    require(Verb.RETRY, stands)
+    require(Verb.RETRY if wanted.data is None else Verb.CORRECT, stands)
     if wanted.data is not None:
         revise(book, connection, request, wanted, retried=delivery.id)
     if wanted.current:

@@ -10,7 +10,7 @@ from hub.book import Book
 from hub.errors import ConflictError
 from hub.lifecycle import FINAL, Event, State
 from hub.model import FINAL_STATUSES
-from hub.moves import audit, deliveries_of, move, request_of, write_down
+from hub.moves import audit, definition_of, deliveries_of, move, request_of, write_down
 from hub.revisions import revise
 from hub.routing import Await, Deliver, Notify, Route
 from hub.statements import upsert
@@ -24,7 +24,9 @@ def decide(book: Book, connection: Connection, wanted: Decide) -> int:
     request = request_of(connection, wanted.number)
     if not request.awaiting:
         raise ConflictError("this request does not await a decision")
-    step = book.definition(connection, request.version).route.named[request.awaiting]
+    if wanted.step and wanted.step != request.awaiting:
+        raise ConflictError(f"this request awaits another decision by now, at {request.awaiting}")
+    step = definition_of(book, connection, request).route.named[request.awaiting]
     if isinstance(step, Await) and not wanted.accepted and wanted.reason not in step.reasons:
         raise ConflictError(f"a refusal here gives one of these reasons: {', '.join(step.reasons)}")
     if wanted.data is not None:
@@ -48,7 +50,7 @@ def cancel(book: Book, connection: Connection, wanted: Cancel) -> int:
     request = request_of(connection, wanted.number)
     if request.status in FINAL_STATUSES or request.cancelled:
         raise ConflictError("this request has ended, or is being taken back")
-    route = book.definition(connection, request.version).route
+    route = definition_of(book, connection, request).route
     rows = [row for row in deliveries_of(connection, wanted.number) if not _tells(route, row)]
     if any(_takes_back(route, row) for row in rows):
         raise ConflictError("this request is being taken back")

@@ -25,6 +25,7 @@ from hub.api_door import (
 from hub.api_schema import STRICT_BODY, json_body, refusals
 from hub.app import Hub
 from hub.book import Book
+from hub.finalization import FINALIZATION_DENIED
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
 from hub.prospects import Prospects, prospects
@@ -136,7 +137,8 @@ async def verify(hub: Here, caller: Operator, delivery: DeliveryId) -> DeliveryD
     "/retry",
     summary="Reprendre un envoi",
     description="Tel quel, ou avec les données corrigées. Un envoi peut-être reçu est d'abord vérifié, sauf si `sure` "
-    "affirme que le logiciel ne l'a pas. Avec `current`, la demande suit désormais la version courante de sa démarche.",
+    "affirme que le logiciel ne l'a pas ; ses données ne sont pas corrigées avant. Avec `current`, la demande suit "
+    "désormais la version courante de sa démarche.",
     responses=ACTED,
     openapi_extra=json_body(Again, sure=False),
 )
@@ -183,9 +185,12 @@ async def reject(
     "/finalize",
     summary="Finaliser un envoi à la main",
     description="Clôt l'envoi sous la référence que le logiciel lui a donnée ; le motif reste au journal. La référence "
-    "est ensuite demandée au logiciel, s'il sait répondre. Un paiement n'est que proposé : quelqu'un d'autre approuve.",
+    "est ensuite demandée au logiciel, s'il sait répondre. S'il ne la connaît pas, l'envoi revient en erreur "
+    "(`finalization_denied`) ; une affaire faite hors de lui se clôt en redisant la même référence, ou par quelqu'un "
+    "d'autre : elle n'est plus demandée (`unconfirmable`, code `said_again`). Un paiement n'est que proposé : "
+    "quelqu'un d'autre approuve.",
     responses=ACTED,
-    openapi_extra=json_body(Closing, reason="Saisi au guichet de l'état civil", reference="LOG-2026-0417"),
+    openapi_extra=json_body(Closing, reason="Saisi au guichet de l'état civil", reference="EC20260417"),
 )
 async def finalize(
     hub: Here, caller: Operator, delivery: DeliveryId, closing: Annotated[Closing, Depends(body_of(Closing))]
@@ -254,8 +259,17 @@ async def _act(
     return await _show(hub, caller, found.row.id)
 
 
+DENIED: Final = (
+    "Le logiciel ne connaît pas la référence donnée : finalisez sous la bonne, ou reprenez l'envoi. Si l'affaire a été "
+    "faite hors de lui, redites la même référence, ou faites finaliser par quelqu'un d'autre : le hub s'en contente."
+)
+"""What to do about a finalization that the target denies."""
+
+
 def _hint(hub: Hub, target: str, code: str) -> str:
-    """Give what the connector's errors table advises about a code."""
+    """Give what is advised about a code: by the hub, about its own, or else by the connector's errors table."""
+    if code == FINALIZATION_DENIED:
+        return DENIED
     live = hub.targets.get(target)
     rows = hub.catalogue.errors[live.connector_name].error if live else ()
     return next((row.hint for row in rows if row.code == code), "")

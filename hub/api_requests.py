@@ -61,6 +61,7 @@ class Choice(Frozen):
     accept: bool = Field(title="Décision")
     reason: str = Field(default="", max_length=120, title="Motif du refus")
     data: dict[str, Any] | None = Field(default=None, title="Données corrigées")
+    step: str = Field(default="", max_length=40, title="Étape décidée, telle que la demande l'attendait")
 
 
 class Withdrawal(Frozen):
@@ -205,7 +206,7 @@ async def decide(
     if isinstance(step, Await) and not choice.accept and choice.reason not in step.reasons:
         raise Problem(ProblemType.INVALID, errors=[FieldError("/reason", "Motif du refus", choices(step.reasons))])
     check_correction(found, choice.data)
-    await perform(hub, Decide(number, choice.accept, choice.reason, choice.data, actor_of(caller)))
+    await perform(hub, Decide(number, choice.accept, choice.reason, choice.data, actor_of(caller), choice.step))
     return await _show(hub, caller, number)
 
 

@@ -181,7 +181,7 @@ async def _serve(hub: Hub, targets: Collection[str] | None, closing: AsyncExitSt
     works: list[Callable[[], Awaitable[None]]] = [
         hub.engine.run,
         partial(collector.run, served),
-        partial(confirmer.run, served),
+        partial(confirmer.run, served, all_there_are=targets is None),
         batches.run,
         Surveyor(hub.ledger).run,
     ]

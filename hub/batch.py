@@ -96,6 +96,7 @@ class Obstacle(StrEnum):
     STOPPED = "stopped"
     REFUSED = "refused"
     FIRST_FAILED = "first_failed"
+    BROKEN = "broken"
 
     def of(self, named: object) -> str:
         """Give the reason with what it names."""

@@ -173,14 +173,14 @@ def _obstacle(book: Book, row: Any) -> Why | None:
 
 
 def _decided(book: Book, connection: Connection, change: Change, rows: Mapping[int, Any]) -> Judged:
-    """Let decide only what awaits at one step; the others await nothing."""
-    awaiting = [row for row in rows.values() if row.awaiting]
+    """Let decide only what awaits at one step; the others await nothing, or nobody can read what they await."""
+    awaiting = [row for row in rows.values() if row.awaiting and book.can_read(connection, row.version)]
     steps: dict[str, int] = {}
     for row in awaiting:
         steps[f"{row.kind}/{row.awaiting}"] = steps.get(f"{row.kind}/{row.awaiting}", 0) + 1
     if len(steps) > 1:
         raise StepsDifferError(steps)
-    offered = {row.version: _reasons(book, connection, row) for row in awaiting}
+    offered = {row.version: _reasons(book, row) for row in awaiting}
     if awaiting and not change.accepted and not any(change.reason in reasons for reasons in offered.values()):
         raise ReasonError(sorted({reason for reasons in offered.values() for reason in reasons}))
     return {one: _decidable(change, row, offered) for one, row in rows.items()}
@@ -189,14 +189,14 @@ def _decided(book: Book, connection: Connection, change: Change, rows: Mapping[i
 def _decidable(change: Change, row: Any, offered: Mapping[str, Sequence[str]]) -> tuple[Outlook, str]:
     if not row.awaiting:
         return Outlook.IMPOSSIBLE, Obstacle.NOT_AWAITING
+    if row.version not in offered:
+        return Outlook.IMPOSSIBLE, Obstacle.UNREADABLE
     if not change.accepted and change.reason not in offered[row.version]:
         return Outlook.IMPOSSIBLE, Obstacle.OTHER_REASONS
     return SURE
 
 
-def _reasons(book: Book, connection: Connection, row: Any) -> Sequence[str]:
-    if not book.can_read(connection, row.version):
-        return ()
+def _reasons(book: Book, row: Any) -> Sequence[str]:
     step = book.known(row.version).route.named.get(row.awaiting)
     return step.reasons if isinstance(step, Await) else ()
 

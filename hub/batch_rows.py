@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from hub import acts
 from hub.acts import Act, Assign, Cancel, Decide, Done, NotNowError, Reject, Retry, Verify
@@ -24,7 +24,7 @@ AT_ONCE: Final = 16
 """Rows begun in one transaction: it holds others up meanwhile."""
 
 WINDOW: Final = 500
-"""Rows looked through for some whose target has room."""
+"""Rows looked through at a time, of targets that have room."""
 
 FOUND: Final = "found"
 GONE: Final = "gone"
@@ -205,13 +205,9 @@ def _end_of(change: Change, row: Row[Any]) -> tuple[RowOutcome, str] | None:
 
 def _next(work: Work, most: int) -> list[Row[Any]]:
     """Choose the rows to begin now: the first in order whose target has room."""
-    joined = BATCH_ROWS.outerjoin(DELIVERIES, DELIVERIES.c.id == BATCH_ROWS.c.subject)
-    waiting = BATCH_ROWS.c.batch == work.batch.id, BATCH_ROWS.c.outcome == RowOutcome.WAITING
-    statement = select(BATCH_ROWS.c.subject, BATCH_ROWS.c.stood, DELIVERIES.c.target).select_from(joined)
-    found = work.connection.execute(statement.where(*waiting).order_by(BATCH_ROWS.c.position).limit(WINDOW)).all()
-    room = _room(work, {row.target for row in found if row.target is not None})
+    room = _room(work)
     chosen: list[Row[Any]] = []
-    for row in found:
+    for row in _with_room(work, room):
         if len(chosen) >= most:
             break
         if row.target is None:
@@ -222,15 +218,28 @@ def _next(work: Work, most: int) -> list[Row[Any]]:
     return chosen
 
 
-def _room(work: Work, targets: Collection[str]) -> dict[str, int]:
+def _with_room(work: Work, room: Mapping[str, int]) -> Iterator[Row[Any]]:
+    """Give the rows that wait, in order; a target that had no room left when they were looked for holds up no other."""
+    joined = BATCH_ROWS.outerjoin(DELIVERIES, DELIVERIES.c.id == BATCH_ROWS.c.subject)
+    columns = BATCH_ROWS.c.subject, BATCH_ROWS.c.stood, BATCH_ROWS.c.position, DELIVERIES.c.target
+    waiting = BATCH_ROWS.c.batch == work.batch.id, BATCH_ROWS.c.outcome == RowOutcome.WAITING
+    statement = select(*columns).select_from(joined).where(*waiting).order_by(BATCH_ROWS.c.position).limit(WINDOW)
+    after, is_more = -1, True
+    while is_more:
+        free = DELIVERIES.c.target.in_([target for target, places in room.items() if places > 0])
+        next_ones = BATCH_ROWS.c.position > after, or_(DELIVERIES.c.id.is_(None), free)
+        found = work.connection.execute(statement.where(*next_ones)).all()
+        yield from found
+        is_more = len(found) == WINDOW
+        after = found[-1].position if found else after
+
+
+def _room(work: Work) -> dict[str, int]:
     """Say how many more of each target's deliveries batches may have under way: none of one that is paused."""
-    if not targets:
-        return {}
     busy = {row.target: row.rows for row in work.connection.execute(BUSY)}
     columns = (TARGETS.c[name] for name in ("name", "paused", "policy"))
-    found = work.connection.execute(select(*columns).where(TARGETS.c.name.in_(targets)))
-    room = {row.name: 0 if row.paused else limit_of(row.policy) - busy.get(row.name, 0) for row in found}
-    return {target: room.get(target, 0) for target in targets}
+    found = work.connection.execute(select(*columns))
+    return {row.name: 0 if row.paused else limit_of(row.policy) - busy.get(row.name, 0) for row in found}
 
 
 def limit_of(policy: Mapping[str, Any]) -> int:

@@ -93,6 +93,15 @@ class Turn:
     batch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """One batch that cannot be carried, and the kind of what went wrong."""
+
+    book: Book
+    batch: int
+    error: str
+
+
 @dataclass(slots=True)
 class Moved:
     """What a turn led to: deliveries due at targets, stages reached, and how many rows were begun."""
@@ -117,6 +126,11 @@ def advance(connection: Connection, turns: Sequence[Turn]) -> list[Moved]:
     return [_turn(connection, turn) for turn in turns]
 
 
+def halt(connection: Connection, halts: Sequence[Halt]) -> list[None]:
+    """Let batches under way rest until a person has seen what went wrong."""
+    return [_halt(connection, wanted) for wanted in halts]
+
+
 def under_way(connection: Connection) -> list[int]:
     """List the batches that have something to be done or awaited, the oldest first."""
     awaited = select(BATCH_ROWS.c.batch).where(
@@ -128,31 +142,44 @@ def under_way(connection: Connection) -> list[int]:
 
 
 def _start(connection: Connection, wanted: Start) -> int | ConflictError:
+    """Start one batch, or leave it and its rows as they are."""
+    try:
+        with connection.begin_nested():
+            return _started(connection, wanted)
+    except ConflictError as error:
+        return error
+
+
+def _started(connection: Connection, wanted: Start) -> int:
     batch = _locked(connection, wanted.batch)
     if batch is None:
-        return NoBatchError("no such batch")
+        raise NoBatchError("no such batch")
+    if batch.started_at is not None:
+        return int(batch.id)
     if batch.state != BatchState.PLANNED:
-        return int(batch.id) if batch.started_at is not None else SteerError(batch.state)
-    now = wanted.book.now()
-    if now - batch.created_at > GOOD_FOR:
-        return StaleError()
+        raise SteerError(batch.state)
+    if wanted.book.now() - batch.created_at > GOOD_FOR:
+        raise StaleError
     planned = connection.execute(_rows(batch.id).where(BATCH_ROWS.c.outlook != Outlook.IMPOSSIBLE)).all()
     stands = standing(connection, wanted.book, Change.of(batch), [row.subject for row in planned])
     changed = sum(stands.get(row.subject) != row.stood for row in planned)
     if changed:
-        return StaleError(changed)
-    work = Work(connection, wanted.book, batch, wanted.actor)
-    impossible = connection.execute(_rows(batch.id).where(BATCH_ROWS.c.outlook == Outlook.IMPOSSIBLE)).all()
-    skip(work, {row.subject: row.note for row in impossible})
-    if not _hold(work, [row.subject for row in planned]):
-        return ConflictError("other batches take the same rows at this moment")
-    _set(work, state=BatchState.TRYING, reason=wanted.reason, actor=wanted.actor, started_at=now)
-    _say(work, f"started: {wanted.reason}")
-    _conclude(work, BatchState.TRYING, count(work))
+        raise StaleError(changed)
+    _take(Work(connection, wanted.book, batch, wanted.actor), wanted, planned)
     return int(batch.id)
 
 
-def _hold(work: Work, subjects: Sequence[int]) -> bool:
+def _take(work: Work, wanted: Start, planned: Sequence[Row[Any]]) -> None:
+    """Take a batch's rows and begin to try; raises ConflictError when others keep taking them."""
+    impossible = work.connection.execute(_rows(work.batch.id).where(BATCH_ROWS.c.outlook == Outlook.IMPOSSIBLE)).all()
+    skip(work, {row.subject: row.note for row in impossible})
+    _hold(work, [row.subject for row in planned])
+    _set(work, state=BatchState.TRYING, reason=wanted.reason, actor=wanted.actor, started_at=work.book.now())
+    _say(work, f"started: {wanted.reason}")
+    _conclude(work, BatchState.TRYING, count(work))
+
+
+def _hold(work: Work, subjects: Sequence[int]) -> None:
     """Hold a batch's rows, so that no other has them; a row that another holds is skipped, with its number."""
     mine = update(BATCH_ROWS).where(BATCH_ROWS.c.batch == work.batch.id, BATCH_ROWS.c.outcome == RowOutcome.WAITING)
     for _ in range(COLLISIONS):
@@ -163,8 +190,8 @@ def _hold(work: Work, subjects: Sequence[int]) -> bool:
                 work.connection.execute(mine.values(is_open=True))
         except IntegrityError:  # another batch took some of them since we looked
             continue
-        return True
-    return False
+        return
+    raise ConflictError("other batches take the same rows at this moment")
 
 
 def _steer(connection: Connection, wanted: Steer) -> int | ConflictError:
@@ -231,6 +258,15 @@ def _turn(connection: Connection, turn: Turn) -> Moved:
         counts = count(work)
     _conclude(work, state, counts)
     return moved
+
+
+def _halt(connection: Connection, wanted: Halt) -> None:
+    batch = _locked(connection, wanted.batch)
+    if batch is None or batch.state not in UNDER_WAY:
+        return
+    work, why = Work(connection, wanted.book, batch, batch.actor), Obstacle.BROKEN.of(wanted.error)
+    _set(work, state=BatchState.PAUSED, detail=why)
+    _say(work, f"paused: {why}")
 
 
 def _judge(work: Work, counts: Counts, failed: Iterable[str]) -> BatchState:

@@ -24,6 +24,7 @@ OBSTACLES: Final[Mapping[Obstacle, str]] = MappingProxyType(
         Obstacle.STOPPED: "Le lot a été arrêté avant.",
         Obstacle.REFUSED: "Son état ne le permettait plus.",
         Obstacle.FIRST_FAILED: "L'une des premières lignes a échoué : {}.",
+        Obstacle.BROKEN: "Une erreur du concentrateur l'a arrêté : {}. Son journal en dit plus.",
     }
 )
 

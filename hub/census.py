@@ -25,6 +25,9 @@ from hub.statements import upsert
 from hub.tables import DELIVERIES, REQUESTS, REVISIONS
 from hub.tables_operations import CENSUS, CENSUS_BLOCKS, PLACES
 
+MOST_NAMED: Final = 500
+"""Requests that one statement names."""
+
 BLOCK: Final = 10_000
 """Numbers of a block."""
 
@@ -194,12 +197,26 @@ def _put_down(connection: Connection, counted: Counted) -> bool:
         return False
     block = counted.due.block
     connection.execute(delete(CENSUS).where(CENSUS.c.block == block))
-    connection.execute(delete(PLACES).where(PLACES.c.request.between(block * BLOCK, block * BLOCK + BLOCK - 1)))
     lines = [{"block": block, "requests": requests, **alike._asdict()} for alike, requests in counted.alike.items()]
-    for table, rows in ((CENSUS, lines), (PLACES, [placed._asdict() for placed in counted.places])):
-        if rows:
-            connection.execute(insert(table), rows)
+    if lines:
+        connection.execute(insert(CENSUS), lines)
+    _move_places(connection, block, {placed.request: placed for placed in counted.places})
     return True
+
+
+def _move_places(connection: Connection, block: int, now: Mapping[int, Placed]) -> None:
+    """Write only the places that differ: nearly all of a block's are where they were, and writing holds others up."""
+    here = PLACES.c.request.between(block * BLOCK, block * BLOCK + BLOCK - 1)
+    before = {
+        row.request: row for row in connection.execute(select(*(PLACES.c[name] for name in Placed._fields)).where(here))
+    }
+    moved = [number for number, row in before.items() if number not in now or tuple(row) != tuple(now[number])]
+    for start in range(0, len(moved), MOST_NAMED):
+        connection.execute(delete(PLACES).where(PLACES.c.request.in_(moved[start : start + MOST_NAMED])))
+    gone = set(moved)
+    new = [placed._asdict() for number, placed in now.items() if number not in before or number in gone]
+    if new:
+        connection.execute(insert(PLACES), new)
 
 
 def forget(connection: Connection, items: Sequence[None]) -> list[None]:

@@ -155,6 +155,23 @@ INTEND: Final = Prepared(
     )
 )
 
+PARK: Final = Prepared(
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.id == bindparam("b_id"),
+        DELIVERIES.c.fence == bindparam("b_fence"),
+        DELIVERIES.c.state == bindparam("b_state"),
+    )
+    .values(
+        state=State.PARKED,
+        code=UNREADABLE,
+        stage=INTEGRATION_ERROR,
+        ever_uncertain=bindparam("b_perhaps"),
+        updated_at=bindparam("b_now"),
+    )
+)
+"""Only from where it was seen: an outcome that its holder wrote meanwhile stands."""
+
 UNSETTLED: Final = frozenset(State) - FINAL - {State.PARKED}
 """The states of a call-back that the next one waits for: one that is parked holds nobody up."""
 
@@ -322,12 +339,18 @@ def _with_requests(book: Book, connection: Connection, taken: Sequence[Any]) -> 
     unreadable = {
         version for version in {row.version for row in requests.values()} if not book.can_read(connection, version)
     }
-    lost = [row.id for row in taken if requests[row.request].version in unreadable]
+    lost = [row for row in taken if requests[row.request].version in unreadable]
     if lost:
-        parked = {"state": State.PARKED, "code": UNREADABLE, "stage": INTEGRATION_ERROR}
-        connection.execute(update(DELIVERIES).where(DELIVERIES.c.id.in_(lost)).values(**parked))
-        settle(connection, book, {row.request for row in taken if row.id in lost})
-    return _together(book, connection, [row for row in taken if row.id not in lost], requests)
+        PARK.run(connection, [_parked(row, book.now()) for row in lost])
+        settle(connection, book, {row.request for row in lost})
+    found = [row for row in taken if requests[row.request].version not in unreadable]
+    return _together(book, connection, found, requests)
+
+
+def _parked(row: Any, now: int) -> dict[str, Any]:
+    """Leave a delivery to a person, from where it was seen; what was being sent may have arrived."""
+    perhaps = bool(row.ever_uncertain) or row.state == State.SENDING
+    return {"b_id": row.id, "b_fence": row.fence, "b_state": row.state, "b_perhaps": perhaps, "b_now": now}
 
 
 def _answers(

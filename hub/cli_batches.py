@@ -18,7 +18,10 @@ OF_DELIVERIES: Final = frozenset({"retry", "retry_current", "verify", "reject"})
 
 Batch = Annotated[int, typer.Argument(help="The batch's number, which `plan` gives.")]
 
-batches = typer.Typer(help="Change many at once: plan it, then start it.")
+batches = typer.Typer(
+    no_args_is_help=True,
+    help="Change many at once: plan it, then start it.\n\nExample: hub batch plan retry --where target=technocarte",
+)
 
 
 @batches.command(name="list")

@@ -167,5 +167,13 @@ def note(  # noqa: PLR0913  # its options are its parameters
 def tell_delivery(delivery: Mapping[str, Any], *, as_json: bool) -> None:
     """Print where a delivery stands after what was asked."""
     closing = delivery["finalization"]
-    proposed = "  (proposed)" if closing and closing["state"] == "proposed" else ""
-    tell(delivery, f"{delivery['key']}  {delivery['state']}{proposed}", as_json=as_json)
+    tell(delivery, f"{delivery['key']}  {delivery['state']}{_proof_of(closing)}", as_json=as_json)
+
+
+def _proof_of(closing: Mapping[str, Any] | None) -> str:
+    """Say what is particular about the proof of a delivery that was closed by hand."""
+    if closing and closing["state"] == "proposed":
+        return "  (proposed)"
+    if closing and closing["state"] == "unconfirmable" and closing["code"] == "said_again":
+        return "  (its target denied this: it stands on your word, and is not asked for again)"
+    return ""

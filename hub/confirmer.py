@@ -1,6 +1,7 @@
 """Proving what people closed by hand: each target that can be is asked for the reference that it is said to have given.
 
 What it has is confirmed; what it twice does not have is raised again; what nobody can say is left as it is, in the end.
+A target is asked one thing at a time: what it bears is for deliveries.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from hub.connector import Deadline, Finder, Outbound
 from hub.database import will_pass
 from hub.errors import DeliveryError, RefusedError, UncertainError
 from hub.events import Announcer
-from hub.finalization import Asking, Finding, Question, claim, record, to_prove
+from hub.finalization import CANNOT_BE_ASKED, Asking, Finding, Question, claim, left_behind, record, to_prove
 from hub.ledger import Ledger
 from hub.manifest import Operation
 from hub.model import Instant
@@ -33,6 +34,9 @@ from hub.targets import Gate, gate
 
 MOST_QUESTIONS: Final = 24
 """How often a target is asked that cannot say: about a day, at the longest of the waits in between."""
+
+NOBODYS_AFTER: Final = timedelta(days=1)
+"""How long what was closed waits for a target that cannot be asked any more, should it only be away."""
 
 ABSENT: Final = "absent"
 """The code of a reference that the target did not have, once."""
@@ -57,15 +61,21 @@ class Confirmer:
         self._record = partial(record, ledger.book)
         self._busy: set[str] = set()
 
-    async def run(self, live: Mapping[str, LiveTarget]) -> None:
-        """Look again and again for what is to be proved at those of these targets that can be asked."""
+    async def run(self, live: Mapping[str, LiveTarget], *, all_there_are: bool = False) -> None:
+        """Look again and again for what is to be proved at those of these targets that can be asked.
+
+        Whoever knows `all_there_are` also gives up what none of them can be asked for.
+        """
         finders = {name: target for name, target in live.items() if isinstance(target.connector, Finder)}
         async with asyncio.TaskGroup() as rounds:
-            while finders:
-                for name in await self._due():
+            while finders or all_there_are:
+                due = await self._due()
+                for name in due:
                     if name in finders and name not in self._busy:
                         self._busy.add(name)
                         rounds.create_task(self._visit(finders[name]))
+                if all_there_are and not finders.keys() >= set(due):
+                    await self._give_up(finders)
                 await asyncio.sleep(self._every)
 
     async def _due(self) -> list[str]:
@@ -75,13 +85,22 @@ class Confirmer:
             _pass_over(error)
             return []
 
+    async def _give_up(self, finders: Collection[str]) -> None:
+        """Settle what has waited long enough for a target that is gone, or whose connector cannot ask any more."""
+        before = self._ledger.book.now() - milliseconds(NOBODYS_AFTER)
+        try:
+            for finding in await self._ledger.read(left_behind, sorted(finders), before):
+                await self._write_down(finding)
+        except SQLAlchemyError as error:
+            _pass_over(error)
+
     async def _visit(self, target: LiveTarget) -> None:
-        """Ask a target for all that is due, as many at once as it bears."""
-        within = target.policy.deadline
-        asking = Asking(target.name, target.policy.concurrency, milliseconds(within + GRACE))
+        """Ask a target for all that is due, one after the other: a claim lasts as long as any of its calls."""
+        asking = Asking(target.name, 1, milliseconds(longest_call(target) + GRACE))
         try:
             while await self._is_open(target) and (taken := await self._ledger.write(self._claim, asking)):
-                await asyncio.gather(*(self._prove(target, question) for question in taken))
+                for question in taken:
+                    await self._prove(target, question)
         except SQLAlchemyError as error:
             _pass_over(error)
         finally:
@@ -97,8 +116,10 @@ class Confirmer:
         operation = target.operations.get(question.operation, NOTHING_DONE)
         answer = await self._ask(target, question, operation.deadline or target.policy.deadline)
         finding = judge(question, answer, operation, target.policy, self._ledger.book.now())
-        stage = target.stage_of(finding.code, "")
-        settled = await self._ledger.write(self._record, finding._replace(stage=stage))
+        await self._write_down(finding._replace(stage=target.stage_of(finding.code, "")))
+
+    async def _write_down(self, finding: Finding) -> None:
+        settled = await self._ledger.write(self._record, finding)
         for change in settled.stages:
             self._announce(change)
         self._wake(settled.due)
@@ -107,7 +128,7 @@ class Confirmer:
         """Let a connector ask, and understand whatever comes of it: what nobody foresaw is uncertain."""
         connector = target.connector
         if not isinstance(connector, Finder) or question.operation not in connector.finds:
-            return UncertainError("cannot_be_asked")
+            return UncertainError(CANNOT_BE_ASKED)
         message = Outbound(key_of(question.delivery), question.operation, b"{}", Deadline(within))
         try:
             async with asyncio.timeout((within + GRACE / 2).total_seconds()):
@@ -138,12 +159,18 @@ def judge(
             return Finding(question, Proof.DENIED, ABSENT)
         case False:
             return Finding(question, Proof.PENDING, ABSENT, later(now, operation.visible_after))
-        case DeliveryError() if question.questions >= MOST_QUESTIONS or question.code == "cannot_be_asked":
+        case DeliveryError() if question.questions >= MOST_QUESTIONS or question.code == CANNOT_BE_ASKED:
             return Finding(question, Proof.UNCONFIRMABLE, answer.code)
         case DeliveryError():
             asked_for = min(answer.retry_after or timedelta(), LONGEST_RETRY_AFTER)
             wait = max(policy.ask_again(question.questions - 1), asked_for)
             return Finding(question, Proof.PENDING, answer.code, later(now, wait))
+
+
+def longest_call(target: LiveTarget) -> timedelta:
+    """Say how long a call to a target may take, whatever it is for."""
+    said = [one.deadline for one in target.operations.values() if one.deadline]
+    return max([target.policy.deadline, *said])
 
 
 def is_open(seen: Gate, policy: Policy, now: Instant) -> bool:

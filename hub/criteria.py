@@ -53,6 +53,9 @@ class Trouble(StrEnum):
     WAITING = "waiting"
 
 
+Cause = Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")]
+"""A code, or the stage of a cause: what was refused without a code has an empty one."""
+
 Blinded = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Cursor = Annotated[str, Field(pattern=r"^[0-9a-f]{1,14}(-[0-9a-f]{1,14})?$")]
 
@@ -91,8 +94,8 @@ class Criteria(Frozen):
     district: Word | None = None
     state: tuple[Trouble, ...] = Field(default=(), max_length=len(Trouble))
     target: Word | None = None
-    code: Word | None = None
-    cause_stage: Annotated[str, Field(max_length=120)] | None = None
+    code: Cause | None = None
+    cause_stage: Cause | None = None
     attempts: Annotated[int, Field(ge=1, le=100_000)] | None = None
     due_before: Moment | None = None
     owner: Word | None = None
@@ -109,8 +112,9 @@ class Criteria(Frozen):
     @classmethod
     def of_query(cls, query: str) -> Criteria:
         """Read a list's address; raises ValidationError."""
-        said = {name: values if name in LISTS else values[-1] for name, values in parse_qs(query).items()}
-        return cls.model_validate(said)
+        said = parse_qs(query, keep_blank_values=True)
+        kept = {name: values for name, values in said.items() if name in MAY_BE_EMPTY or any(values)}
+        return cls.model_validate({name: _one_or_more(name, values) for name, values in kept.items()})
 
     def query(self, *without: str, **other: Any) -> str:
         """Write the list's address, leaving some criteria out; where in the list one is goes with any change."""
@@ -145,6 +149,16 @@ class Criteria(Frozen):
 
 LISTS: Final = frozenset({"state", "number"})
 """Criteria that may be said several times."""
+
+MAY_BE_EMPTY: Final = frozenset({"code", "cause_stage"})
+"""Criteria that say something when they are empty: there is no code, or no stage."""
+
+
+def _one_or_more(name: str, values: Sequence[str]) -> Any:
+    """Give what an address says of a criterion, what is empty left out unless it says something."""
+    said = list(values) if name in MAY_BE_EMPTY else [value for value in values if value]
+    return said if name in LISTS else said[-1]
+
 
 RETRIED: Final = and_(text(among(TROUBLED)), DELIVERIES.c.state == State.WAITING, DELIVERIES.c.code != PENDING)
 """Deliveries that are tried again, in the words of their index."""

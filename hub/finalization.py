@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, select, text, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, text, update
 
 from hub.acts_deliveries import require
 from hub.book import Book
-from hub.lifecycle import Event, State
+from hub.lifecycle import FINAL, Event, State
 from hub.moves import audit, both_of, delivery_of, move, request_of, write_down
 from hub.settlement import Settled, settle
 from hub.standing import finalization_of, is_undone, name_of, operation_of, standing
 from hub.statements import Prepared, listed, upsert
 from hub.tables import DELIVERIES, REQUESTS
 from hub.tables_operations import FINALIZATIONS, TO_PROVE, Proof
-from hub.verbs import Verb
+from hub.verbs import Verb, login_of
 from hub.wishes import Finalize, Reopen, Second
 
 NEVER: Final = 253_402_300_799_000
@@ -26,10 +26,34 @@ NEVER: Final = 253_402_300_799_000
 FINALIZATION_DENIED: Final = "finalization_denied"
 """The code of a delivery whose target does not have the reference under which somebody closed it."""
 
+SAID_AGAIN: Final = "said_again"
+"""The code of a finalization that stands although its target denied the one before: a person said so again."""
+
+CANNOT_BE_ASKED: Final = "cannot_be_asked"
+"""The code of a finalization whose target can be asked for references of this kind no more."""
+
 HUB: Final = "hub"
 """Who settles a finalization in the audit, where no person does."""
 
 PENDING_ONES: Final = f"finalization.{TO_PROVE}"
+
+CLOSED: Final = FINALIZATIONS.join(DELIVERIES, DELIVERIES.c.id == FINALIZATIONS.c.delivery)
+"""Every finalization, beside the delivery that it closed or proposed to."""
+
+UNPROVED_ONES: Final = (
+    select(FINALIZATIONS.c.state, func.count().label("closed"), func.min(FINALIZATIONS.c.created_at).label("oldest"))
+    .select_from(CLOSED)
+    .where(
+        FINALIZATIONS.c.state.in_((Proof.PROPOSED, Proof.PENDING, Proof.DENIED)),
+        or_(
+            FINALIZATIONS.c.state == Proof.PENDING,
+            and_(FINALIZATIONS.c.state == Proof.PROPOSED, DELIVERIES.c.state.not_in(FINAL)),
+            and_(DELIVERIES.c.state == State.PARKED, DELIVERIES.c.code == FINALIZATION_DENIED),
+        ),
+    )
+    .group_by(FINALIZATIONS.c.state)
+)
+"""Counts the finalizations that still ask something of somebody: what was denied does until the delivery moves on."""
 
 
 def finalize(book: Book, connection: Connection, wanted: Finalize) -> int:
@@ -38,12 +62,13 @@ def finalize(book: Book, connection: Connection, wanted: Finalize) -> int:
     require(Verb.FINALIZE, standing(book, connection, delivery, request))
     operation = operation_of(book, connection, delivery, request)
     proposed = operation is not None and operation.four_eyes
-    said = {"reference": wanted.reference, "reason": wanted.reason, "comment": wanted.comment, "actor": wanted.actor}
+    code = SAID_AGAIN if _is_said_again(wanted, finalization_of(connection, delivery.id)) else ""
+    said = {name: getattr(wanted, name) for name in ("reference", "reason", "comment", "actor")} | {"code": code}
     if proposed:
         _keep(book, connection, delivery.id, {**said, "state": Proof.PROPOSED})
         connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == delivery.id).values(next_at=NEVER))
     else:
-        _keep(book, connection, delivery.id, {**said, **_closed(book, connection, delivery, request)})
+        _keep(book, connection, delivery.id, {**said, **_closed(book, connection, delivery, request, code)})
         move(book, connection, delivery, Event.FINALIZED, reference=wanted.reference)
     kind = "propose" if proposed else "finalize"
     note = f"{wanted.reference}: {wanted.reason}"
@@ -55,11 +80,12 @@ def second(book: Book, connection: Connection, wanted: Second) -> int:
     """Close what another person proposed to close."""
     delivery, request = both_of(connection, wanted.delivery)
     require(Verb.SECOND, standing(book, connection, delivery, request), wanted.actor)
-    values = {"seconded_by": wanted.actor, **_closed(book, connection, delivery, request)}
-    connection.execute(update(FINALIZATIONS).where(FINALIZATIONS.c.delivery == delivery.id).values(**values))
-    reference = connection.scalar(select(FINALIZATIONS.c.reference).where(FINALIZATIONS.c.delivery == delivery.id))
-    move(book, connection, delivery, Event.FINALIZED, reference=reference)
-    audit(book, connection, wanted, (delivery.request, delivery.id), str(reference))
+    mine = FINALIZATIONS.c.delivery == delivery.id
+    proposed = connection.execute(select(FINALIZATIONS).where(mine)).one()
+    values = {"seconded_by": wanted.actor, **_closed(book, connection, delivery, request, proposed.code)}
+    connection.execute(update(FINALIZATIONS).where(mine).values(**values))
+    move(book, connection, delivery, Event.FINALIZED, reference=proposed.reference)
+    audit(book, connection, wanted, (delivery.request, delivery.id), proposed.reference)
     return int(delivery.request)
 
 
@@ -77,10 +103,21 @@ def reopen(book: Book, connection: Connection, wanted: Reopen) -> int:
     return int(delivery.request)
 
 
-def _closed(book: Book, connection: Connection, delivery: Row[Any], request: Row[Any]) -> dict[str, Any]:
+def _is_said_again(wanted: Finalize, last: Row[Any] | None) -> bool:
+    """Say whether a person stands by what the target denied: in the same words, or after somebody else.
+
+    Business done on paper has no reference that the target could know; nobody must be asked for one for ever.
+    """
+    if last is None or last.state != Proof.DENIED:
+        return False
+    same_person = login_of(wanted.actor) in {login_of(last.actor), login_of(last.seconded_by)}
+    return wanted.reference == last.reference or not same_person
+
+
+def _closed(book: Book, connection: Connection, delivery: Row[Any], request: Row[Any], code: str) -> dict[str, Any]:
     """Say what is to come of the proof of a delivery that is closed now."""
     name = name_of(book, connection, delivery, request)
-    if book.can_find(delivery.target, name):
+    if code != SAID_AGAIN and book.can_find(delivery.target, name):
         return {"state": Proof.PENDING, "next_at": book.now()}
     return {"state": Proof.UNCONFIRMABLE, "settled_at": book.now()}
 
@@ -135,16 +172,29 @@ class Finding(NamedTuple):
 
 def to_prove(connection: Connection, now: int) -> list[str]:
     """List the targets that are to be asked for a reference now."""
-    joined = FINALIZATIONS.join(DELIVERIES, DELIVERIES.c.id == FINALIZATIONS.c.delivery)
-    due = select(DELIVERIES.c.target).select_from(joined).where(text(PENDING_ONES), FINALIZATIONS.c.next_at <= now)
+    due = select(DELIVERIES.c.target).select_from(CLOSED).where(text(PENDING_ONES), FINALIZATIONS.c.next_at <= now)
     return list(connection.scalars(due.distinct()))
 
 
+def left_behind(connection: Connection, finders: Collection[str], before: int) -> list[Finding]:
+    """Give up what was closed before an instant at targets that none of these is, for nobody is left to ask."""
+    columns = FINALIZATIONS.c
+    nobodys = DELIVERIES.c.target.not_in(finders), columns.created_at <= before, columns.next_at <= before
+    rows = select(columns.delivery, columns.next_at).select_from(CLOSED).where(text(PENDING_ONES), *nobodys)
+    return [
+        Finding(Question(row.delivery, "", "", 0, "", row.next_at), Proof.UNCONFIRMABLE, CANNOT_BE_ASKED)
+        for row in connection.execute(rows.order_by(columns.delivery).limit(AT_ONCE))
+    ]
+
+
+AT_ONCE: Final = 100
+"""How many are given up in one go."""
+
+
 def _due() -> Select[Any]:
-    joined = FINALIZATIONS.join(DELIVERIES, DELIVERIES.c.id == FINALIZATIONS.c.delivery)
     return (
         select(FINALIZATIONS.c.delivery)
-        .select_from(joined)
+        .select_from(CLOSED)
         .where(
             text(PENDING_ONES),
             FINALIZATIONS.c.next_at <= bindparam("b_now"),

@@ -34,6 +34,9 @@ from hub.tables import DELIVERIES, OPEN, REQUESTS, TROUBLED, among
 MOST_READ: Final = 3_000
 """So many rows are looked through for what no index has."""
 
+MOST_LOOKS: Final = 30
+"""So many times as many are looked through for a batch about all that matches, which nobody makes often."""
+
 MOST_COUNTED: Final = 10_000
 """Beyond so many, a count only says that there are more."""
 
@@ -75,6 +78,13 @@ class Count(NamedTuple):
     more: bool
 
 
+class Subjects(NamedTuple):
+    """What a batch is about; `is_all` when nothing that matches is left out."""
+
+    found: Sequence[int]
+    is_all: bool
+
+
 def page(connection: Connection, caller: Principal, criteria: Criteria) -> Page:
     """Show a page."""
     backwards = criteria.before is not None
@@ -95,14 +105,35 @@ def count(connection: Connection, caller: Principal, criteria: Criteria) -> Coun
     return _Search(connection, caller, criteria).count()
 
 
-def subjects(connection: Connection, caller: Principal, criteria: Criteria, most: int) -> Sequence[int]:
-    """Give what a batch is about when it is about all that matches: the oldest first, at most so many."""
+def subjects(connection: Connection, caller: Principal, criteria: Criteria, most: int) -> Subjects:
+    """Give what a batch is about when it is about all that matches: the oldest first, at most so many.
+
+    Where no index has what is asked, the oldest are looked through, then what the list shows first: whoever asks for
+    all of it has that before their eyes. Anything between is left out, which `is_all` says.
+    """
     search = _Search(connection, caller, criteria.model_copy(update={"sort": Sort.NEWEST}))
-    found = [key[-1] for key in search.keys(None, most, backwards=False)[0]][::-1]
+    found, cursor = _from_the_oldest(search, most + 1)
+    is_all = cursor is None and len(found) <= most
+    if cursor is not None and len(found) < most:
+        newest = [key[-1] for key in search.keys(None, most - len(found), backwards=False)[0]]
+        found = [*found, *sorted(set(newest) - set(found))]
+    found = found[:most]
     if criteria.is_of_deliveries:
-        return found
+        return Subjects(found, is_all)
     held = held_by(connection, found)
-    return [subject_of(number, held.get(number)) for number in found]
+    return Subjects([subject_of(number, held.get(number)) for number in found], is_all)
+
+
+def _from_the_oldest(search: _Search, most: int) -> tuple[list[int], str | None]:
+    """Look stretch after stretch from the oldest on; gives where the last one ended when that was not at the end."""
+    found: list[int] = []
+    cursor: str | None = None
+    for _ in range(MOST_LOOKS):
+        keys, cursor = search.keys(cursor, most - len(found), backwards=True)
+        found += [key[-1] for key in keys]
+        if cursor is None or len(found) >= most:
+            break
+    return found, cursor
 
 
 @dataclass(frozen=True)

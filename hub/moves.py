@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select, update
 
 from hub.book import Book
+from hub.catalogue import Definition
+from hub.errors import ConflictError
 from hub.lifecycle import Event, State, advance
 from hub.tables import BLANK_EVENT, DELIVERIES, EVENTS, REQUESTS
 from hub.wishes import Act, MissingError
@@ -33,6 +35,13 @@ def both_of(connection: Connection, delivery: int) -> tuple[Row[Any], Row[Any]]:
     """Take a delivery's row and its request's; raises MissingError."""
     found = delivery_of(connection, delivery)
     return found, request_of(connection, found.request)
+
+
+def definition_of(book: Book, connection: Connection, request: Any) -> Definition:
+    """Give the definition that a request is pinned to; raises ConflictError where nobody can read it any more."""
+    if not book.can_read(connection, request.version):
+        raise ConflictError("the route of this request cannot be read any more")
+    return book.known(request.version)
 
 
 def deliveries_of(connection: Connection, number: int) -> Sequence[Any]:

@@ -12,14 +12,14 @@ from sqlalchemy import Connection, Row, select, update
 from hub.book import Book
 from hub.catalogue import Definition
 from hub.errors import MappingError
-from hub.lifecycle import FINAL, HELD, State
-from hub.model import FINAL_STATUSES, Effect
+from hub.lifecycle import HELD, State
+from hub.model import FINAL_STATUSES
 from hub.moves import look_at
 from hub.problems import Problem
 from hub.rehearsal import hold, rehearse
 from hub.routing import CALLBACK, Await, Decision, answers_of
 from hub.settlement import DECIDED, FACTS, fact_of
-from hub.standing import operation_of
+from hub.standing import perhaps_taken
 from hub.tables import DELIVERIES, REQUESTS, TARGETS
 from hub.verbs import Why
 
@@ -49,7 +49,7 @@ def foresee(book: Book, connection: Connection, request: Any, delivery: int) -> 
     others = [row for row in rows if row.id != delivery and row.step != CALLBACK]  # what a call-back says is frozen
     if any(row.state in HELD for row in others):
         return Why.OTHERS_IN_HAND
-    if any(_perhaps_taken(book, connection, row, request) for row in others):
+    if any(perhaps_taken(book, connection, row, request) for row in others):
         return Why.OTHERS_PERHAPS_TAKEN
     return _fitting(book, connection, current, request, delivery)
 
@@ -60,13 +60,6 @@ def repin(connection: Connection, request: Row[Any], foreseen: Repinning) -> Non
     connection.execute(update(REQUESTS).where(REQUESTS.c.number == request.number).values(**values))
     for delivery, mapping in foreseen.mappings.items():
         connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == delivery).values(mapping=mapping))
-
-
-def _perhaps_taken(book: Book, connection: Connection, row: Any, request: Any) -> bool:
-    if row.state in FINAL or not row.ever_uncertain:
-        return False
-    operation = operation_of(book, connection, row, request)
-    return operation is None or operation.effect is not Effect.SAFE
 
 
 def _fitting(book: Book, connection: Connection, current: Definition, request: Any, delivery: int) -> Repinning | Why:

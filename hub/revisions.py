@@ -1,4 +1,4 @@
-"""Putting new data in a request's body: the old body is kept, and what targets know of it may not change."""
+"""Putting new data in a request's body: the old body is kept, and what targets know or may know may not change."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from sqlalchemy import Connection, Row, update
 
 from hub.book import Book
 from hub.errors import ConflictError, MappingError
-from hub.lifecycle import State
-from hub.moves import deliveries_of
-from hub.routing import PENDING, AwaitDate, Carried, answers_of
+from hub.lifecycle import HELD, State
+from hub.moves import definition_of, deliveries_of
+from hub.routing import PENDING, AwaitDate, AwaitEvent, Carried, answers_of
 from hub.settlement import FACTS, fact_of
+from hub.standing import perhaps_taken
 from hub.tables import DELIVERIES, REQUESTS, REVISIONS
-from hub.wishes import Correct, Decide, Retry
+from hub.verbs import Why
+from hub.wishes import Correct, Decide, Retry, refusal
 
 
 def revise(
@@ -36,7 +38,7 @@ def _move_dates(book: Book, connection: Connection, request: Row[Any], document:
 
     The end of a decision's time is counted from when it was asked for, and stays.
     """
-    route = book.definition(connection, request.version).route
+    route = definition_of(book, connection, request).route
     facts = FACTS.among(connection, [request.number])
     answers = answers_of(map(fact_of, facts))
     waiting = [
@@ -54,12 +56,21 @@ def _move_dates(book: Book, connection: Connection, request: Row[Any], document:
 
 
 def _keep_items(book: Book, connection: Connection, request: Row[Any], bodies: tuple[Any, Any], retried: int) -> None:
-    """Refuse a correction that changes an item some target may know: another would be sent in its place."""
-    route = book.definition(connection, request.version).route
+    """Refuse a correction of what is on its way or perhaps taken, or of an item that some target knows.
+
+    It would be looked for in other words than it was sent in, or another would be sent in its place.
+    """
+    route = definition_of(book, connection, request).route
     answers = answers_of(map(fact_of, FACTS.among(connection, [request.number])))
     for row in deliveries_of(connection, request.number):
         step = route.named.get(row.step)
-        if row.state == State.QUEUED or row.id == retried or not isinstance(step, Carried):
+        if row.id == retried or not isinstance(step, Carried):
+            continue
+        if row.state in HELD and not isinstance(step, AwaitEvent):
+            raise refusal(Why.OTHERS_IN_HAND)
+        if perhaps_taken(book, connection, row, request):
+            raise refusal(Why.OTHERS_PERHAPS_TAKEN)
+        if row.state == State.QUEUED:
             continue
         before, after = (route.items(step, body, answers) for body in bodies)
         if before[row.item : row.item + 1] != after[row.item : row.item + 1]:

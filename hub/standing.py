@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, exists, select
 
 from hub.book import Book
-from hub.lifecycle import State
+from hub.lifecycle import FINAL, State
 from hub.manifest import Operation
 from hub.model import Effect
 from hub.routing import TIMER, UNDO, Await, Deliver, Done, Notify, only_asks
@@ -80,6 +80,14 @@ def name_of(book: Book, connection: Connection, delivery: Any, request: Any) -> 
 def operation_of(book: Book, connection: Connection, delivery: Any, request: Any) -> Operation | None:
     """Give the operation that a delivery is for, while its target has it."""
     return book.offered(delivery.target, name_of(book, connection, delivery, request))
+
+
+def perhaps_taken(book: Book, connection: Connection, delivery: Any, request: Any) -> bool:
+    """Say whether the target may have an open delivery, in a way that matters."""
+    if delivery.state in FINAL or not delivery.ever_uncertain:
+        return False
+    operation = operation_of(book, connection, delivery, request)
+    return operation is None or operation.effect is not Effect.SAFE
 
 
 def is_undone(connection: Connection, delivery: Any, request: Any) -> bool:

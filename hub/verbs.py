@@ -189,10 +189,14 @@ def _why_not_retry(standing: Standing) -> Why | None:
     )
 
 
-def _why_not_retry_current(standing: Standing) -> Why | None:
+def _why_not_correct(standing: Standing) -> Why | None:
     """Keep from writing anew what may have been taken: it would be looked for in other words than it was sent in."""
-    unsure = Why.PERHAPS_TAKEN if standing.perhaps_taken else None
-    return _why_not_retry(standing) or unsure or standing.obstacle
+    return _why_not_retry(standing) or _first((standing.perhaps_taken, Why.PERHAPS_TAKEN))
+
+
+def _why_not_retry_current(standing: Standing) -> Why | None:
+    """Write anew by the current version what might be corrected, where that version fits."""
+    return _why_not_correct(standing) or standing.obstacle
 
 
 def _why_not_reroute(standing: Standing) -> Why | None:
@@ -236,7 +240,7 @@ RULES: Final[Mapping[Verb, Callable[[Standing], Why | None]]] = MappingProxyType
         Verb.VERIFY: _why_not_verify,
         Verb.RETRY: _why_not_retry,
         Verb.RETRY_CURRENT: _why_not_retry_current,
-        Verb.CORRECT: _why_not_retry,
+        Verb.CORRECT: _why_not_correct,
         Verb.REROUTE: _why_not_reroute,
         Verb.FINALIZE: lambda _standing: None,
         Verb.REJECT: _why_not_reject,

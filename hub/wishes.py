@@ -33,13 +33,14 @@ def refusal(why: Why) -> NotNowError:
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """Accept or refuse a request that awaits a person, perhaps with corrected data."""
+    """Accept or refuse a request that awaits a person, perhaps with corrected data; at `step`, where one is named."""
 
     number: int
     accepted: bool
     reason: str = ""
     data: Mapping[str, Any] | None = None
     actor: str = ""
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)

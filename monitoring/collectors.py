@@ -32,11 +32,8 @@ class LedgerCollector(Collector):
     """Publishes what is counted in the ledger."""
 
     ledger: Ledger
-    kinds: frozenset[str]
     policies: Mapping[str, Policy]
     """Target → how it is treated, for those of this installation."""
-    clocks: Mapping[str, Clock]
-    """Kind → the time that the law gives it, for those that it gives one."""
     most: dict[str, int] = field(default_factory=dict)
     """Target → the most deliveries that a count of this process has found."""
 
@@ -54,7 +51,12 @@ class LedgerCollector(Collector):
 
     @cached_property
     def _standing(self) -> Counting[Standing]:
-        return Counting(self.ledger, of_clocks(self.clocks))
+        return Counting(self.ledger, of_clocks(self._clocks))
+
+    def _clocks(self) -> Mapping[str, Clock]:
+        """Give the time that the law gives each kind offered now, for those that it gives one."""
+        kinds = self.ledger.book.catalogue.kinds
+        return {name: one.route.clock for name, one in kinds.items() if one.route.clock}
 
     def collect(self) -> Iterable[Metric]:
         """Read the balance and every target's health; a ledger that does not answer says only that."""
@@ -95,7 +97,7 @@ class LedgerCollector(Collector):
 
     def _of_habits(self, kinds: Habit, targets: Habit) -> Iterator[Metric]:
         received, expected = gauge("hub_kind_received_day"), gauge("hub_kind_expected_day")
-        for kind in sorted(self.kinds | kinds.received.keys() | kinds.expected.keys()):
+        for kind in sorted(self.ledger.book.catalogue.kinds.keys() | kinds.received.keys() | kinds.expected.keys()):
             received.add_metric([kind], kinds.received.get(kind, 0))
             expected.add_metric([kind], kinds.expected.get(kind, 0))
         usual = gauge("hub_target_expected_day")

@@ -42,8 +42,7 @@ def registry_of(hub: Hub) -> CollectorRegistry:
     samples.foresee(hub.catalogue.kinds, hub.targets)
     hub.announcer.listen(samples.record)
     policies = {name: target.policy for name, target in hub.targets.items()}
-    clocks = {name: one.route.clock for name, one in hub.catalogue.kinds.items() if one.route.clock}
-    registry.register(LedgerCollector(hub.ledger, frozenset(hub.catalogue.kinds), policies, clocks))
+    registry.register(LedgerCollector(hub.ledger, policies))
     registry.register(DatabaseCollector(hub.ledger))
     registry.register(BrokerCollector(hub.settings.broker if hub.hints else None, tuple(hub.targets)))
     registry.register(DriftCollector(Shelf(hub.settings.contracts), tuple(hub.targets)))

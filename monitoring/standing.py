@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Row, and_, case, exists, func, select, text
 from hub import targets
 from hub.balance import KindBalance, balance
 from hub.calendar import Clock
+from hub.finalization import UNPROVED_ONES
 from hub.lifecycle import FINAL
 from hub.model import FINAL_STATUSES, Status
 from hub.tables import DELIVERIES, OPEN, REQUESTS, TROUBLED, among
-from hub.tables_operations import BATCH_ROWS, BATCHES, FINALIZATIONS, OPEN_ROW, BatchState, Proof
+from hub.tables_operations import BATCH_ROWS, BATCHES, OPEN_ROW, BatchState, Proof
 from monitoring.silence import Habit, of_kinds, of_targets
 
 UNPROVED: Final = (Proof.PROPOSED, Proof.PENDING, Proof.DENIED)
@@ -52,11 +53,6 @@ OPEN_REQUESTS: Final = (
     .group_by(REQUESTS.c.kind)
 )
 
-PROOFS: Final = (
-    select(FINALIZATIONS.c.state, func.count(), func.min(FINALIZATIONS.c.created_at))
-    .where(FINALIZATIONS.c.state.in_(UNPROVED))
-    .group_by(FINALIZATIONS.c.state)
-)
 CHANGES: Final = select(BATCHES.c.state, func.count()).where(BATCHES.c.state.in_(UNDER_WAY)).group_by(BATCHES.c.state)
 HELD_ROWS: Final = select(func.count()).select_from(BATCH_ROWS).where(text(OPEN_ROW))
 
@@ -103,20 +99,20 @@ def habits(connection: Connection, now: int) -> tuple[Habit, Habit]:
     return of_kinds(connection, now), of_targets(connection, now)
 
 
-def standing(clocks: Mapping[str, Clock], connection: Connection, now: int) -> Standing:
+def standing(clocks: Callable[[], Mapping[str, Clock]], connection: Connection, now: int) -> Standing:
     """Count what is open."""
     return Standing(
         targets.health(connection, now),
         connection.execute(TROUBLES).all(),
-        {kind: _pressing(connection, kind, clock, now) for kind, clock in clocks.items()},
-        {state: (count, oldest) for state, count, oldest in connection.execute(PROOFS)},
+        {kind: _pressing(connection, kind, clock, now) for kind, clock in clocks().items()},
+        {state: (count, oldest) for state, count, oldest in connection.execute(UNPROVED_ONES)},
         {state: count for state, count in connection.execute(CHANGES)},  # noqa: C416  # rows are no pairs
         connection.scalars(HELD_ROWS).one(),
     )
 
 
-def of_clocks(clocks: Mapping[str, Clock]) -> partial[Standing]:
-    """Count what is open of kinds that have these clocks."""
+def of_clocks(clocks: Callable[[], Mapping[str, Clock]]) -> partial[Standing]:
+    """Count what is open of the kinds that have a clock when it is counted: the catalogue may change."""
     return partial(standing, clocks)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, make_url, select
+from sqlalchemy import Connection, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub import targets
@@ -17,10 +17,11 @@ from hub.database import CHECKS, is_server, require_upgraded
 from hub.doctor.finding import Finding, Level, UnseenError
 from hub.doctor.installation import Installation
 from hub.errors import ConfigurationError
+from hub.finalization import UNPROVED_ONES
 from hub.lifecycle import State
 from hub.model import Instant
 from hub.tables import EVENTS, BreakerState
-from hub.tables_operations import FINALIZATIONS, Proof
+from hub.tables_operations import Proof
 from hub.views import Trouble, causes
 
 EXAMINER: Final = Principal(prefix="", front_end=EVERY_HOUSE, role=Role.OPERATOR)
@@ -197,15 +198,13 @@ def _advice(case: Installation, row: Any) -> str:
 
 def finalizations(case: Installation) -> Iterator[Finding]:
     """Count what was closed by hand and then denied by its target."""
-    first = func.min(FINALIZATIONS.c.created_at)
     with case.reading() as connection:
-        denied = select(func.count(), first).where(FINALIZATIONS.c.state == Proof.DENIED)
-        count, oldest = connection.execute(denied).one()
+        denied = next((row for row in connection.execute(UNPROVED_ONES) if row.state == Proof.DENIED), None)
         now = _now(connection)
-    if count:
-        since = _age(now - oldest)
-        said = f"{count} closed by hand under a reference that the target does not know, the oldest for {since}"
-        todo = "look each up in the back office, then confirm it or open it again"
+    if denied:
+        since = _age(now - denied.oldest)
+        said = f"{denied.closed} closed by hand under a reference that the target does not know, the oldest for {since}"
+        todo = "look each up in the back office, then finalize under the right one, or retry; on paper: say it again"
         yield Finding("finalizations", Level.WARNING, case.place, said, todo)
     else:
         yield Finding("finalizations", Level.WELL, case.place, "none is denied by its target")

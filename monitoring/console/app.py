@@ -41,9 +41,11 @@ from monitoring.console.door import (
     StrangerError,
     entrance,
     hub_of,
+    is_fragment,
     somebody,
 )
-from monitoring.console.pages import STATIC, is_fragment, render
+from monitoring.console.page_rights import MEANINGS
+from monitoring.console.pages import STATIC, render
 from monitoring.console.texts import marked
 
 UNTOLD: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
@@ -127,7 +129,7 @@ async def lead_to_entrance(request: Request, _error: Exception) -> Response:
 async def forbid(request: Request, error: Exception) -> Response:
     """Say which right is lacking."""
     assert isinstance(error, ForbiddenError)  # noqa: S101  # registered for it alone
-    return await _say(request, 403, marked("You may not do this"), right=error.right)
+    return await _say(request, 403, marked("You may not do this"), right=MEANINGS[error.right][0])
 
 
 async def refuse_forged(request: Request, _error: Exception) -> Response:

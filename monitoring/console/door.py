@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from fastapi import Depends
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData
+from starlette.datastructures import URL, FormData
 from starlette.requests import Request
 
 from hub.access import EVERY_HOUSE, Principal, Role, allow
@@ -26,6 +26,8 @@ LARGEST_FORM: Final = 1_000_000
 """Bytes; a selection of five thousand rows is a tenth of it."""
 
 MOST_FIELDS: Final = 6_000
+BY_ITSELF: Final = "x-by-itself"
+"""The header of what a page asks without anybody: it is no sign of life."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -126,6 +128,11 @@ class Person:
             raise Problem(ProblemType.NOT_FOUND) from None
 
 
+def is_fragment(request: Request) -> bool:
+    """Say whether a part of a page is asked for, to be put in place by htmx."""
+    return request.headers.get("hx-request") == "true" and request.headers.get("hx-boosted") != "true"
+
+
 def hub_of(request: Request) -> Hub:
     """Give the hub that the console is of."""
     hub: Hub = request.app.state.hub
@@ -149,7 +156,8 @@ async def somebody(request: Request) -> Person:
     found = await hub.ledger.read(present, hashed, now, hub.settings.console.idle)
     if found is None:
         raise StrangerError
-    if now - found.seen_at > SEEN_EVERY.total_seconds() * 1000:
+    is_alive = request.headers.get(BY_ITSELF) is None
+    if is_alive and now - found.seen_at > SEEN_EVERY.total_seconds() * 1000:
         await hub.ledger.write(see, (hashed, now))
     person = Person(found.account, found.csrf, hashed)
     request.state.person = person
@@ -194,7 +202,10 @@ async def read_form(request: Request) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0]
     if not length.isdecimal() or int(length) > LARGEST_FORM or kind != "application/x-www-form-urlencoded":
         raise ForgedError
-    return await request.form(max_fields=MOST_FIELDS)
+    form = await request.form(max_fields=MOST_FIELDS)
+    if any("\x00" in f"{name}{value}" for name, value in form.multi_items()):
+        raise ForgedError  # no keyboard types it, and PostgreSQL keeps none
+    return form
 
 
 async def proved_form(request: Request, person: Somebody) -> FormData:
@@ -228,6 +239,8 @@ def form_of(model: type[Model], *lists: str) -> Any:
 
 def entrance(request: Request) -> str:
     """Write the address of the entrance, which leads back to the page that was wanted."""
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    back = wanted if request.method == "GET" and wanted.startswith("/console/") else "/console/"
+    asked = URL(request.headers.get("hx-current-url", "")) if is_fragment(request) else request.url
+    wanted = asked.path + (f"?{asked.query}" if asked.query else "")
+    stays = request.method == "GET" or is_fragment(request)
+    back = wanted if stays and wanted.startswith("/console/") else "/console/"
     return f"/console/connexion?suite={quote(back, safe='')}"

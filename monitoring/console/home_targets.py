@@ -50,6 +50,11 @@ class Strip:
     is_incident: bool = False
 
     @property
+    def is_well(self) -> bool:
+        """Whether nobody need look at it."""
+        return self.look == "good" and not self.is_incident
+
+    @property
     def look(self) -> str:
         """The look of its state."""
         return LOOKS[self.state][0]

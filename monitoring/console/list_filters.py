@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hub.app import Hub
-from hub.criteria import Criteria, Sort, Standing
+from hub.criteria import MAY_BE_EMPTY, Criteria, Sort, Standing
 from hub.lifecycle import State
 from monitoring.console.labels import CHANNELS
 from monitoring.console.list_words import DELIVERIES, STANDINGS
@@ -89,5 +89,6 @@ def _worded(hub: Hub, texts: Catalogue, name: str, said: Any) -> str:
         "recovered": lambda _: texts.gettext(marked("yes")),
         "x": lambda _: texts.gettext(HIDDEN),
         "number": lambda numbers: ", ".join(f"{number:09d}" for number in numbers),
+        **dict.fromkeys(MAY_BE_EMPTY, lambda one: one or texts.gettext(marked("none"))),
     }
     return words.get(name, str)(said)

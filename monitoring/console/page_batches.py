@@ -19,7 +19,7 @@ from hub.batch_run import Wish
 from hub.batch_selection import Wanted
 from hub.book import Book
 from hub.criteria import Criteria
-from hub.listing import count, subjects
+from hub.listing import Subjects, count, subjects
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
 from hub.representations_batches import BatchLine, as_csv
@@ -222,7 +222,8 @@ async def _ask(
 ) -> Response:
     """Ask what is to be done; where that was asked in vain, say why."""
     status, said = wrong
-    reasons = await hub.ledger.read(_reasons, hub.ledger.book, [one // ROOM for one in chosen.subject])
+    meant = await hub.ledger.read(_meant, person, chosen)
+    reasons = await hub.ledger.read(_reasons, hub.ledger.book, [one // ROOM for one in meant])
     return _render(
         request, person, "batch_choice.html.j2", status=status, chosen=chosen, reasons=reasons, wrong=said, most=MOST
     )
@@ -272,17 +273,28 @@ async def _wanted(hub: Hub, person: Person, chosen: Chosen, change: Change) -> W
     """Give the subjects that were ticked, or all that the list's address finds, with how many more there are."""
     if chosen.subject and not chosen.everything:
         return Wanted(change, tuple(chosen.subject))
+    criteria = _criteria(chosen)
+    found, counted = await hub.ledger.read(_find, person, criteria)
+    left, more = (0, False) if found.is_all else (max(0, counted.found - len(found.found)), counted.more)
+    return Wanted(change, tuple(found.found), searched=criteria.query("x", "key"), left=left, more=more)
+
+
+def _criteria(chosen: Chosen) -> Criteria:
     try:
-        criteria = Criteria.of_query(chosen.query)
+        return Criteria.of_query(chosen.query)
     except ValidationError:
         raise Problem(ProblemType.NOT_FOUND) from None
-    found, counted = await hub.ledger.read(_find, person, criteria)
-    left = max(0, counted.found - len(found))
-    return Wanted(change, tuple(found), searched=criteria.query("x", "key"), left=left, more=counted.more)
 
 
-def _find(connection: Connection, person: Person, criteria: Criteria) -> tuple[Sequence[int], Any]:
+def _find(connection: Connection, person: Person, criteria: Criteria) -> tuple[Subjects, Any]:
     return subjects(connection, person.principal, criteria, MOST), count(connection, person.principal, criteria)
+
+
+def _meant(connection: Connection, person: Person, chosen: Chosen) -> Sequence[int]:
+    """Give the subjects that were ticked, or what all that the list finds amounts to."""
+    if not chosen.everything:
+        return chosen.subject
+    return subjects(connection, person.principal, _criteria(chosen), MOST).found
 
 
 def _reasons(connection: Connection, book: Book, numbers: Sequence[int]) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 from starlette.datastructures import URL
@@ -47,6 +48,7 @@ class Asked(Pending):
 
 
 Wanted = Annotated[Asked, Query()]
+Number = Annotated[int, Path(ge=0, le=999_999_999)]
 Decider = Annotated[Person, may(Right.DECIDE)]
 
 
@@ -76,13 +78,13 @@ async def list_pending(request: Request, hub: Here, person: Decider, wanted: Wan
         more=more,
         wanted=wanted,
         titles=titles(hub),
-        query=request.url.query,
+        query=urlencode(_said_of(wanted)),
         said=SAID.get(wanted.dit, ""),
     )
 
 
 @router.get("/decisions/{number}")
-async def show_pending(request: Request, *, hub: Here, person: Decider, number: int, wanted: Wanted) -> Response:
+async def show_pending(request: Request, *, hub: Here, person: Decider, number: Number, wanted: Wanted) -> Response:
     """Show one request that awaits a decision, with what was filled in and the papers, to who may see contents."""
     found = await find_whole(hub, person, number)
     return await _show(request, person, found, wanted, said=SAID.get(wanted.dit, ""))
@@ -94,7 +96,7 @@ async def decide(  # noqa: PLR0913  # a path, a query, a form
     *,
     hub: Here,
     person: Decider,
-    number: int,
+    number: Number,
     wanted: Wanted,
     choice: Annotated[Choice, form_of(Choice)],
 ) -> Response:
@@ -109,7 +111,7 @@ async def decide(  # noqa: PLR0913  # a path, a query, a form
         return await _show(request, person, found, wanted, status=422, wrong=wrong)
     reason = "" if choice.accept else choice.reason
     try:
-        await perform(hub, Decide(number, choice.accept, reason, actor=person.actor))
+        await perform(hub, Decide(number, choice.accept, reason, actor=person.actor, step=choice.step))
     except Problem as problem:
         if problem.kind is not ProblemType.CONFLICT:
             raise
@@ -150,7 +152,7 @@ async def _show(  # noqa: PLR0913  # what the page says beside the request
     hub: Hub = request.app.state.hub
     row, body = found.row, orjson.loads(found.row.body)
     step = found.definition.route.named.get(row.awaiting)
-    sees = person.may(Right.CONTENT)
+    sees = person.may(Right.CONTENT) and bool(row.awaiting)
     if sees:
         await hub.ledger.write(look, Look(row.number, "data", person.actor, hub.ledger.book.now(), WHY))
     return render(
@@ -166,7 +168,7 @@ async def _show(  # noqa: PLR0913  # what the page says beside the request
         applicant=asked_by(body.get("applicant", {})) if sees else [],
         lines=filled_in(found.definition.schema, body.get("data", {})) if sees else [],
         papers=found.attachments,
-        query=request.url.query,
+        query=urlencode(_said_of(wanted)),
         back=_back(wanted),
         decided=_last(found.stages),
         said=said,

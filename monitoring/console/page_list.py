@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import orjson
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from sqlalchemy import Connection, select
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,7 +18,8 @@ from hub import saved_views as views
 from hub.access import Principal, blind
 from hub.accounts import Right
 from hub.app import Hub
-from hub.criteria import LISTS, Criteria, Standing
+from hub.criteria import LISTS, MAY_BE_EMPTY, Criteria, Standing
+from hub.errors import ConflictError
 from hub.lifecycle import State
 from hub.lines import Line
 from hub.listing import Count, Page, count, page
@@ -46,6 +47,10 @@ SAID: Final[Mapping[str, str]] = {
     "kept": marked("The view is kept."),
     "forgotten": marked("The view is forgotten."),
 }
+TOO_MANY_VIEWS: Final = f"Vous gardez déjà {views.MOST} vues : oubliez-en une d'abord."
+EMPTY: Final = "vides"
+"""By which the form of filters says what an empty field of it means to keep: that there is no code, or no stage."""
+
 NAMES_SEEN: Final = "applicant"
 """What of a request a list of names shows, as looks are written down."""
 
@@ -61,14 +66,16 @@ class Searched(BaseModel):
 class Named(BaseModel):
     """A list's address, to be kept under a name."""
 
-    name: str = Field(min_length=1, max_length=80)
+    name: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00]*\S[^\x00]*$")
+    ]
     query: str = Field(default="", max_length=4000)
 
 
 class Which(BaseModel):
     """Which view is forgotten."""
 
-    id: int
+    id: int = Field(ge=1, le=2**53)
 
 
 @router.get("/demandes")
@@ -102,8 +109,9 @@ async def show_list(request: Request, hub: Here, person: Reader) -> Response:
 
 @router.get("/demandes/filtrer")
 async def narrow(request: Request, _person: Reader) -> Response:
-    """Read the form of filters, whose empty fields say nothing, and lead to the list's own address."""
+    """Read the form of filters, whose empty fields say nothing unless they did, and lead to the list's own address."""
     said = parse_qs(request.url.query)  # which leaves empty fields out
+    said = {name: [""] for name in said.pop(EMPTY, []) if name in MAY_BE_EMPTY} | said
     criteria = _criteria({name: values if name in LISTS else values[-1] for name, values in said.items()})
     return RedirectResponse(_address(criteria), 303)
 
@@ -130,7 +138,10 @@ async def search(hub: Here, person: Reader, said: Annotated[Searched, form_of(Se
 async def keep_view(hub: Here, person: Reader, said: Annotated[Named, form_of(Named)]) -> Response:
     """Keep a list's address under a name."""
     criteria = _read(said.query)
-    await hub.ledger.write(views.keep_view, Keep(person.login, said.name.strip(), criteria.query()))
+    try:
+        await hub.ledger.write(views.keep_view, Keep(person.login, said.name, criteria.query()))
+    except ConflictError:
+        raise Problem(ProblemType.CONFLICT, TOO_MANY_VIEWS) from None
     return RedirectResponse(f"{LIST}?{_joined(criteria.query(), 'dit=kept')}", 303)
 
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.access import Principal
+from hub.accounts import Right
 from hub.facets import NOWHERE
 from hub.model import Frozen, Status
 from hub.places import MOST_POINTS, Around, by_district, placed_kinds, points
@@ -37,6 +38,9 @@ SIGNS: Final[Mapping[str, str]] = {
     Status.IN_PROGRESS: "M10 1.5A8.5 8.5 0 1 1 10 18.5 8.5 8.5 0 1 1 10 1.5Z",
 }
 """The shape of a state's points, in a square of twenty: a cross, a lozenge, a square, a disc."""
+
+ROUGHLY: Final = 2
+"""Decimals of a degree for who may not see contents, about a kilometre: a door would tell who asked."""
 
 
 class Wanted(Frozen):
@@ -116,15 +120,7 @@ async def show_map(request: Request, hub: Here, person: Reader, wanted: Asked) -
 async def give_points(hub: Here, person: Reader, wanted: Asked) -> Response:
     """Give where open requests are, the newest first: no more than a map can show, and how many are left out."""
     shown, total = await hub.ledger.read(_points, person.principal, wanted.around)
-    features = [
-        {
-            "type": "Feature",
-            "geometry": {"type": "Point", "coordinates": [row.longitude, row.latitude]},
-            "properties": {name: getattr(row, name) for name in ("kind", "district", "status")}
-            | {"number": row.request},
-        }
-        for row in shown
-    ]
+    features = [_point(row, exactly=person.may(Right.CONTENT)) for row in shown]
     return _geojson({"features": features, "left_out": max(0, total - len(features))})
 
 
@@ -148,6 +144,14 @@ async def give_districts(hub: Here, person: Reader, wanted: Asked) -> Response:
         for shape in shapes_of(hub.settings.console.districts)
     ]
     return _geojson({"features": features})
+
+
+def _point(row: Any, *, exactly: bool) -> dict[str, Any]:
+    """Say where a request is and what leads to it; no more than roughly, nor of what kind, unless exactly."""
+    at = [degrees if exactly else round(degrees, ROUGHLY) for degrees in (row.longitude, row.latitude)]
+    names = ("kind", "district", "status") if exactly else ("status",)
+    said = {"number": row.request} | {name: getattr(row, name) for name in names}
+    return {"type": "Feature", "geometry": {"type": "Point", "coordinates": at}, "properties": said}
 
 
 def listed(kind: str, district: str, status: str = "") -> str:

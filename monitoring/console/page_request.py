@@ -14,12 +14,12 @@ from hub.acts import Assign
 from hub.api_door import perform
 from hub.looks import Look, look
 from monitoring.console.door import ForbiddenError, Here, Person, Proved, Reader, may
-from monitoring.console.request_address import Asked
+from monitoring.console.request_address import PREFIX, Asked
 from monitoring.console.request_timeline import Reading
 from monitoring.console.request_view import Told, find, show
 from monitoring.console.texts import marked
 
-router = APIRouter(prefix="/demandes/{number:int}")
+router = APIRouter(prefix=PREFIX)
 
 LONGEST_REASON: Final = 255
 LONGEST_LIST: Final = 2_000

@@ -29,20 +29,20 @@ from monitoring.console.page_request_verbs import (
     typed_of,
 )
 from monitoring.console.pages import render
-from monitoring.console.request_address import Asked
+from monitoring.console.request_address import PREFIX, Asked
 from monitoring.console.request_box import Box, box_of
 from monitoring.console.request_form import Field, TypingError, again, fields_of, told, typed_data, unplaced
 from monitoring.console.request_view import Told, find, show
 from monitoring.console.texts import marked
 
-router = APIRouter(prefix="/demandes/{number:int}")
+router = APIRouter(prefix=PREFIX)
 
 SLUG: Final = "corriger"
 WHAT: Final = "data"
 WRONG: Final = marked("Some fields are to be corrected: nothing was sent.")
 
 
-@router.post("/envois/{ordinal:int}/corriger")
+@router.post("/envois/{ordinal:digits}/corriger")
 async def correct(  # noqa: PLR0913  # a path, a query, a form, a person
     request: Request, *, hub: Here, person: Reader, asked: Wanted, ordinal: Ordinal, form: Proved
 ) -> Response:

@@ -21,12 +21,12 @@ from hub.views import dossier
 from hub.wishes import OfDelivery
 from monitoring.console.door import Here, Person, Proved, Reader
 from monitoring.console.page_request import Wanted, reason_of, with_word
-from monitoring.console.request_address import Asked
+from monitoring.console.request_address import PREFIX, Asked
 from monitoring.console.request_box import BY_SLUG, Action
 from monitoring.console.request_view import Told, find, show
 from monitoring.console.texts import marked
 
-router = APIRouter(prefix="/demandes/{number:int}")
+router = APIRouter(prefix=PREFIX)
 
 LONGEST_COMMENT: Final = 2_000
 REQUIRED: Final = marked("This field is required.")
@@ -46,7 +46,7 @@ class IncompleteError(Exception):
         self.errors = errors
 
 
-@router.post("/envois/{ordinal:int}/{slug}")
+@router.post("/envois/{ordinal:digits}/{slug}")
 async def act(  # noqa: PLR0913  # a path, a query, a form, a person
     request: Request, *, hub: Here, person: Reader, asked: Wanted, ordinal: Ordinal, slug: Slug, form: Proved
 ) -> Response:

@@ -23,12 +23,12 @@ from monitoring.console.door import Here, Reader
 from monitoring.console.page_request import Wanted
 from monitoring.console.page_request_verbs import Ordinal, action_of
 from monitoring.console.pages import render
-from monitoring.console.request_address import Asked
+from monitoring.console.request_address import PREFIX, Asked
 from monitoring.console.request_box import box_of
 from monitoring.console.request_view import PLAIN, find
 from monitoring.console.texts import marked
 
-router = APIRouter(prefix="/demandes/{number:int}")
+router = APIRouter(prefix=PREFIX)
 
 SLUG: Final = "version-courante"
 
@@ -55,7 +55,7 @@ CAUSES: Final[Mapping[str, str]] = {
 """How an element changes, in words."""
 
 
-@router.get("/envois/{ordinal:int}/version-courante")
+@router.get("/envois/{ordinal:digits}/version-courante")
 async def preview(request: Request, hub: Here, person: Reader, asked: Wanted, ordinal: Ordinal) -> Response:
     """Show how the message of a delivery changes under the current version of its kind; values stay masked."""
     action = action_of(SLUG, person)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.access import Principal
+from hub.app import Hub
 from hub.model import Frozen
 from hub.problems import Problem, ProblemType
 from hub.tabulation import Question, Standing, Table, choices, counted_at, cross, standing, write_csv
@@ -25,6 +27,7 @@ from monitoring.console.pages import environment, language_of, render
 router = APIRouter()
 
 PAGE: Final = "/console/statistiques"
+LIST: Final = "/console/demandes"
 SPREADSHEET: Final = "\N{BYTE ORDER MARK}"
 """By which a spreadsheet knows that a file is UTF-8."""
 
@@ -106,6 +109,7 @@ async def show_statistics(request: Request, hub: Here, person: Reader, wanted: A
         export=lambda what, rows, columns: _address(what, wanted, rows, columns),
         sorting=lambda column: str(URL(PAGE).include_query_params(**wanted.kept, sort=column)),
         axes_of=TABLES,
+        listed=lambda kind: listed(kind, wanted, located=_is_located(hub, kind)),
     )
 
 
@@ -142,6 +146,30 @@ async def export_chart(request: Request, hub: Here, person: Reader, wanted: Aske
     return _file(
         page.render(chart=draw(bars), title=title, figure=labels.figure), "image/svg+xml", f"{question.rows}.svg"
     )
+
+
+def listed(kind: str, wanted: Wanted, *, located: bool) -> str:
+    """Write the address of the list of what a kind's row counts; empty where no list would be of the same requests.
+
+    The list knows the district of what has a place; the census, of what says its district too.
+    """
+    if wanted.district and not located:
+        return ""
+    days = {"from": f"{wanted.since}-01" if wanted.since else "", "to": _last_day(wanted.until)}
+    said = wanted.model_copy(update={"kind": kind}).kept | days
+    return str(URL(LIST).include_query_params(**{name: value for name, value in said.items() if value}))
+
+
+def _last_day(month: str) -> str:
+    if not month:
+        return ""
+    year, at = map(int, month.split("-"))
+    return f"{month}-{calendar.monthrange(year, at)[1]}"
+
+
+def _is_located(hub: Hub, kind: str) -> bool:
+    found = hub.catalogue.kinds.get(kind)
+    return found is not None and found.route.observer.has_place
 
 
 def _gather(connection: Connection, caller: Principal, questions: Mapping[str, Question], now: int) -> Figures:

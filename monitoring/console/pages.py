@@ -8,16 +8,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from yarl import URL
 
 from hub.accounts import Right
 from hub.settings import ConsoleSettings
-from monitoring.console.door import Person, hub_of
+from monitoring.console.door import Person, hub_of, is_fragment
 from monitoring.console.formats import Formats
-from monitoring.console.texts import LANGUAGES, catalogue, marked, spoken
+from monitoring.console.texts import LANGUAGES, Catalogue, catalogue, marked, spoken
 
 FOLDER: Final = Path(__file__).parent
 STATIC: Final = FOLDER / "static"
@@ -55,10 +56,21 @@ def environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
     )
     made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]  # the extension's
+    made.globals["gettext"] = _plain(made.globals["gettext"], catalogue(language))
     formats = Formats(language)
     made.filters |= {name: getattr(formats, name) for name in ("moment", "age", "number", "numero", "lasting")}
     made.globals |= {"edition": edition(), "languages": LANGUAGES, "Right": Right}
     return made
+
+
+def _plain(filling: Any, said: Catalogue) -> Any:
+    """Fill in only what has something to be filled in: a sentence alone is a text, escaped as any, its % signs kept."""
+
+    @pass_context
+    def gettext(context: Context, sentence: str, /, **values: Any) -> Any:
+        return filling(context, sentence, **values) if values else said.gettext(sentence)
+
+    return gettext
 
 
 def policy_of(console: ConsoleSettings) -> str:
@@ -104,8 +116,3 @@ def render(
     )
     guards = {"Content-Security-Policy": policy_of(console), "Referrer-Policy": "same-origin"}
     return HTMLResponse(text, status, {**guards, **(headers or {})})
-
-
-def is_fragment(request: Request) -> bool:
-    """Say whether a part of a page is asked for, to be put in place by htmx."""
-    return request.headers.get("hx-request") == "true" and request.headers.get("hx-boosted") != "true"

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from pydantic import ValidationError
+from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from hub.criteria import Criteria
 from monitoring.console.request_timeline import Reading
+
+
+class Digits(IntegerConvertor):
+    """Reads a number in a path: one of more digits than a request's is no address, whatever it is asked for."""
+
+    regex = "[0-9]{1,9}"
+
+
+register_url_convertor("digits", Digits())
+PREFIX: Final = "/demandes/{number:digits}"
+"""Where the addresses of one request's pages begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ ACTIONS: Final = (
 BY_SLUG: Final[Mapping[str, Action]] = MappingProxyType({action.slug: action for action in ACTIONS})
 
 TAKES_SURE: Final = frozenset({Verb.RETRY, Verb.CORRECT, Verb.RETRY_CURRENT})
-"""Verbs that a person may ask for who looked and knows that the target does not have it."""
+"""Verbs that a person may ask for who looked and knows that the target does not have it, where the hub cannot ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def is_under_way(dossier: Dossier) -> bool:
 def _offer(action: Action, standing: Standing, person: Person) -> Offer:
     why = why_not(action.verb, standing, person.actor)
     sure = False
-    if why is Why.PERHAPS_TAKEN and action.verb in TAKES_SURE and standing.effect is Effect.ONCE:
+    if why is Why.PERHAPS_TAKEN and action.verb in TAKES_SURE and standing.effect is not Effect.LOOKUP:
         why = why_not(action.verb, standing.said_sure(), person.actor)
         sure = why is None
     lacking = next((right for right in action.rights if not person.may(right)), None)

@@ -94,11 +94,14 @@ def typed_data(fields: Sequence[Field], data: Mapping[str, Any], typed: Mapping[
 
 
 def again(fields: Sequence[Field], typed: Mapping[str, str], errors: Mapping[str, str]) -> tuple[Field, ...]:
-    """Give the fields as they were typed, each with what is wrong with it, or with anything inside it."""
+    """Give the fields as they were typed and no other way, each with what is wrong with it, or with anything inside it.
+
+    What the ledger holds is not in them: nobody wrote down that this page was looked at.
+    """
     return tuple(
         replace(
             field,
-            text=typed.get(field.name, field.text),
+            text=typed.get(field.name, ""),
             fields=again(field.fields, typed, errors),
             error=_error(field, errors),
         )

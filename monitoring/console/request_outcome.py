@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from hub.finalization import SAID_AGAIN
 from hub.lifecycle import State
 from hub.routing import REJECTED
 from hub.tables_operations import Proof
@@ -55,6 +56,9 @@ BY_PROOF: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
     }
 )
+ON_YOUR_WORD: Final = marked(
+    "Closed by hand, under the reference %(reference)s: the target denied it, and it stands on the word of who said so again."
+)
 PROPOSED: Final = marked("Proposed under the reference %(reference)s: a second person must agree.")
 THROWN_OUT: Final = marked("The delivery is rejected, and its request refused.")
 
@@ -73,4 +77,5 @@ def outcome_of(done: str, delivery: Any, closing: Any) -> Outcome | None:
     look, sentence = BY_STATE[delivery.state]
     if delivery.state == State.FINALIZED and closing is not None:
         look, sentence = BY_PROOF.get(closing.state, (look, sentence))
+        sentence = ON_YOUR_WORD if closing.code == SAID_AGAIN else sentence
     return Outcome(look, sentence, reference or "—", code)

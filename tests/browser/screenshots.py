@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parents[2] / "docs/images"
 REQUESTS = 120
 PAGES = {
     "a-traiter": "/console/",
-    "demandes": "/console/demandes?statut=parked",
+    "demandes": "/console/demandes?status=parked",
     "decisions": "/console/decisions",
     "lots": "/console/lots",
     "carte": "/console/carte",
@@ -70,12 +70,16 @@ async def take(browser, city):
     await page.get_by_label("Mot de passe").fill(city.password)
     await page.get_by_role("button", name="Entrer").click()
     await page.wait_for_url(f"{url}/console/")
+    await page.goto(f"{url}{PAGES['carte']}")
+    while await page.get_by_text("0 demande ouverte").count():
+        await page.wait_for_timeout(1000)  # the map follows the ledger within seconds
+        await page.reload()
     for name, path in PAGES.items():
         await page.goto(f"{url}{path}")
         await page.wait_for_load_state("networkidle")
         await page.screenshot(path=FOLDER / f"{name}.png")
         sys.stdout.write(f"docs/images/{name}.png\n")
-    await page.goto(f"{url}/console/demandes?statut=parked")
+    await page.goto(f"{url}/console/demandes?status=parked")
     await page.locator("[data-open]").first.click()
     await page.wait_for_load_state("networkidle")
     await page.screenshot(path=FOLDER / "demande.png")

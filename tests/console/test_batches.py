@@ -135,6 +135,16 @@ async def test_requests_are_decided_in_a_batch_by_who_may(resting_console):
     assert "avis/instruction (2), rues/instruction (1)" in refused.text
 
 
+async def test_reasons_are_offered_for_all_that_the_list_finds(resting_console):
+    carl = await resting_console.enter("carl", rights=[Right.METADATA, Right.DECIDE])
+    await resting_console.submit("avis", "a-1")
+    choice = await carl.submit(f"{LOTS}/plan", query="kind=avis")
+    assert '<option value="Justificatif de domicile invalide">' in choice.text
+    other = await carl.submit(f"{LOTS}/plan", query="kind=essai")
+    assert "Justificatif de domicile invalide" not in other.text
+    assert (await carl.submit(f"{LOTS}/plan", query="state=nowhere")).status_code == 404
+
+
 async def test_who_lacks_the_right_may_look_and_not_touch(console, park):
     agnes = await console.enter()
     deliveries = await park(1)

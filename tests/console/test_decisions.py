@@ -120,4 +120,27 @@ async def test_who_may_not_decide_is_told_which_right_they_lack(resting_console)
     bruno = await resting_console.enter("bruno", rights=[Right.METADATA])
     answer = await bruno.get(f"/console/decisions/{number}")
     assert answer.status_code == 403
-    assert "decide" in answer.text
+    assert "Le droit nécessaire : Décider." in answer.text
+
+
+async def test_nothing_is_shown_of_a_request_that_awaits_nobody(resting_console):
+    number = await resting_console.submit("essai")
+    agnes = await resting_console.enter()
+    page = await agnes.get(f"/console/decisions/{number}")
+    assert page.status_code == 200
+    assert "Lefèvre" not in page.text
+    revealed = select(EVENTS).where(EVENTS.c.kind == "revealed")
+    assert await resting_console.hub.ledger.read(lambda c: c.execute(revealed).all()) == []
+
+
+async def test_what_was_just_done_is_said_once(resting_console):
+    await resting_console.submit("avis")
+    agnes = await resting_console.enter()
+    page = (await agnes.get("/console/decisions?kind=avis&dit=gone")).text
+    assert "C&#39;était la dernière" in page
+    assert re.search(r'href="/console/decisions/\d+\?kind=avis"', page)
+
+
+async def test_a_number_that_is_none_is_no_page(resting_console):
+    agnes = await resting_console.enter()
+    assert (await agnes.get(f"/console/decisions/{10**30}")).status_code == 404

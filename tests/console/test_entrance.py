@@ -70,6 +70,27 @@ async def test_a_stay_ends_when_nobody_shows_a_sign_of_life(console):
     assert (await agnes.get("/console/mes-droits")).status_code == 303
 
 
+async def test_a_page_that_refreshes_itself_is_no_sign_of_life(console):
+    agnes = await console.enter()
+    idle = console.hub.settings.console.idle.total_seconds() * 1000
+    await console.hub.ledger.write(_age_sessions, idle * 0.9)
+    polled = await agnes.get("/console/mes-droits", headers={"hx-request": "true", "x-by-itself": "yes"})
+    assert polled.status_code == 200
+    await console.hub.ledger.write(_age_sessions, idle * 0.2)
+    assert (await agnes.get("/console/mes-droits")).status_code == 303
+
+
+async def test_a_part_of_a_page_leads_back_to_the_page(console):
+    headers = {"hx-request": "true", "hx-current-url": f"{console.url}/console/lots/1?issue=ok"}
+    answer = await console.stranger().get("/console/lots/1/suivi", headers=headers)
+    assert answer.headers["hx-redirect"] == "/console/connexion?suite=%2Fconsole%2Flots%2F1%3Fissue%3Dok"
+
+
+async def test_what_no_keyboard_types_is_refused_before_it_is_looked_up(console):
+    answer = await console.stranger().post("/console/connexion", data={"login": "a\0", "password": PASSWORD})
+    assert answer.status_code == 403
+
+
 def _age_sessions(connection, by):
     connection.execute(SESSIONS.update().values(seen_at=SESSIONS.c.seen_at - by[0]))
     return [None]

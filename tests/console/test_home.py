@@ -65,7 +65,19 @@ async def test_failures_are_grouped_by_cause_and_lead_to_the_list_of_exactly_the
     [href] = [found for found in re.findall(r'data-open href="([^"]+)"', page.text) if "code=refus" in found]
     assert sorted(listed(await agnes.get(href.replace("&amp;", "&")))) == busy.numbers[1:3]
     assert "connect" not in page.text.split('id="causes"')[1]
-    assert "vérifier d’abord" in page.text or "vérifier d'abord" in page.text
+    assert "vérifier d&#39;abord" in page.text
+
+
+@pytest.mark.parametrize(("code", "stage"), [("", ""), ("", "Erreur"), ("refus", "")])
+async def test_a_cause_without_a_code_or_a_stage_leads_to_the_list_of_exactly_these(busy, code, stage):
+    await stands(busy, busy.numbers[7], "parked", code=code, stage=stage)
+    agnes = await busy.enter()
+    page = await agnes.get("/console/")
+    assert page.status_code == 200
+    there = [found.replace("&amp;", "&") for found in re.findall(r'data-open href="([^"]+)"', page.text)]
+    shown = [listed(await agnes.get(href)) for href in there if "state=" in href]
+    assert [busy.numbers[7]] in shown
+    assert sum(map(len, shown)) == 4
 
 
 async def test_an_owner_and_a_note_are_kept_by_who_may_try_again(busy):

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from hub.access import blind
 from hub.accounts import Right
+from hub.saved_views import MOST
 from hub.settlement import ROOM
 from hub.tables import DELIVERIES, EVENTS, REQUESTS
 
@@ -171,6 +172,53 @@ async def test_a_view_is_kept_under_a_name_for_oneself_and_forgotten(resting_con
     assert (await bruno.submit(f"{LIST}/vues/oublier", id=view)).status_code == 404
     await agnes.submit(f"{LIST}/vues/oublier", id=view)
     assert "À relancer" not in (await agnes.get(LIST)).text
+
+
+async def test_one_view_too_many_is_refused_in_words_and_so_is_a_name_of_spaces(resting_console):
+    agnes = await resting_console.enter()
+    for at in range(MOST):
+        assert (await agnes.submit(f"{LIST}/vues", name=f"vue {at}", query="")).status_code == 303
+    refused = await agnes.submit(f"{LIST}/vues", name="de trop", query="")
+    assert (refused.status_code, f"Vous gardez déjà {MOST} vues" in refused.text) == (409, True)
+    assert (await agnes.submit(f"{LIST}/vues", name="vue 0", query="status=parked")).status_code == 303
+    for name in ("   ", "\u00a0"):
+        assert (await agnes.submit(f"{LIST}/vues", name=name, query="")).status_code == 422
+
+
+@pytest.mark.parametrize("view", [10**30, 2**63, 0, -1])
+async def test_a_view_that_cannot_be_is_not_forgotten(resting_console, view):
+    agnes = await resting_console.enter()
+    assert (await agnes.submit(f"{LIST}/vues/oublier", id=str(view))).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "query", ["after=ffffffffffffff", "before=ffffffffffffff-ffffffffffffff", "from=0001-01-01&to=9999-12-31"]
+)
+async def test_the_farthest_that_an_address_can_say_is_a_page(resting_console, query):
+    agnes = await resting_console.enter()
+    assert (await agnes.get(f"{LIST}?{query}")).status_code == 200
+    assert (await agnes.get(f"{LIST}?{query}&state=parked")).status_code == 200
+
+
+async def test_the_form_of_filters_keeps_a_code_that_there_is_none_of(resting_console):
+    none, refused = await submitted(resting_console, 2)
+    await stands(resting_console, none, "parked", code="", stage="")
+    await stands(resting_console, refused, "parked", code="refus", stage="Erreur")
+    agnes = await resting_console.enter()
+    page = await agnes.get(f"{LIST}?state=parked&code=&cause_stage=")
+    assert listed(page) == [none]
+    hidden = re.findall(r'<input type="hidden" name="(state|vides)" value="(\w+)"', page.text)
+    answer = await agnes.get(f"{LIST}/filtrer", params=[*hidden, ("code", ""), ("kind", "essai")])
+    assert listed(await agnes.get(answer.headers["location"])) == [none]
+    answer = await agnes.get(f"{LIST}/filtrer", params=[*hidden, ("code", "refus"), ("cause_stage", "Erreur")])
+    assert listed(await agnes.get(answer.headers["location"])) == [refused]
+
+
+@pytest.mark.parametrize(("right", "offered"), [("retry", 1), ("decide", 1), ("finalize", 1), ("content", 0)])
+async def test_a_batch_is_offered_to_who_may_do_any_of_its_verbs(resting_console, right, offered):
+    await submitted(resting_console, 1)
+    person = await resting_console.enter("carl", rights=[Right.METADATA, Right(right)])
+    assert (await person.get(LIST)).text.count("Préparer un lot") == offered
 
 
 async def test_whoever_is_kept_to_a_kind_sees_no_other(resting_console):

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import insert, text
 
+from hub.accounts import Right
 from hub.tables_operations import PLACES
 from monitoring.console import page_map
 from monitoring.console.shapes import shapes_of, shown_classes
@@ -69,6 +70,16 @@ async def test_points_are_bounded_and_nameless(placed, agnes, monkeypatch):
     assert [one["properties"]["number"] for one in said["features"]] == placed.numbers[:0:-1]
     assert {name for one in said["features"] for name in one["properties"]} == {"number", "kind", "district", "status"}
     assert "Lef" not in answer.text
+
+
+async def test_who_may_not_see_contents_is_told_roughly_where(placed, agnes):
+    with placed.hub.ledger.engine.begin() as connection:
+        connection.execute(text("UPDATE place SET longitude = 5.456789, latitude = 43.521234"))
+    bruno = await placed.enter("bruno", rights=[right for right in Right if right is not Right.CONTENT])
+    exact, rough = [(await person.get(f"{PAGE}/points.geojson")).json()["features"] for person in (agnes, bruno)]
+    assert exact[0]["geometry"]["coordinates"] == [5.456789, 43.521234]
+    assert [one["geometry"]["coordinates"] for one in rough] == [[5.46, 43.52]] * 3
+    assert {name for one in rough for name in one["properties"]} == {"number", "status"}
 
 
 async def test_districts_bear_their_figure_and_lead_to_the_list(agnes):

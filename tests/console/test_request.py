@@ -5,7 +5,7 @@ import re
 from html import unescape
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, insert, select
 
 from connectors.rest.sandbox import Sandbox
 from hub.access import EVERY_HOUSE, Principal, Role
@@ -14,6 +14,7 @@ from hub.app import offer
 from hub.catalogue import read_catalogue
 from hub.looks import REVEALED
 from hub.tables import DELIVERIES, EVENTS
+from hub.tables_operations import PLACES
 from monitoring.console.request_address import Asked
 from monitoring.console.request_view import see
 from tests.conftest import fresh
@@ -217,6 +218,42 @@ async def test_what_is_wrong_with_a_correction_stands_beside_its_field(console, 
     assert answer.status_code == 303
     await until(console, number, "delivered")
     assert len(target.taken()) == 1
+
+
+async def test_a_correction_that_nobody_opened_shows_what_was_typed_and_nothing_of_the_ledger(console, target):
+    number = await parked(console, target, data=PRIVATE)
+    agnes = await console.enter()
+    typed = {"doit_affirmer": "1", "/data/rues": '["rue tapée"]'}
+    for fields in ({"doit_affirmer": "1"}, typed, {"/data/rues": "[1"}, {"/data/rues": "[1]"}):
+        answer = await agnes.submit(path(number, "/envois/1/corriger"), **fields)
+        assert answer.status_code == 422
+        assert not [secret for secret in SECRETS if secret in answer.text]
+        assert ("rue tapée" in answer.text) is (fields is typed)
+    assert await events(console, number, REVEALED) == []
+
+
+@pytest.mark.parametrize("number", [str(2**64), str(10**9), "9" * 5_000], ids=["64 bits", "ten digits", "thousands"])
+async def test_a_number_that_no_request_has_is_no_page(resting_console, number):
+    agnes = await resting_console.enter()
+    for rest in ("", "/envois/1/version-courante"):
+        assert (await agnes.get(f"/console/demandes/{number}{rest}")).status_code == 404
+    for rest in ("/contenu", "/assigner", "/envois/1/relancer", "/envois/1/corriger"):
+        assert (await agnes.submit(f"/console/demandes/{number}{rest}", motif="m")).status_code == 404
+    assert (await agnes.submit(f"/console/demandes/1/envois/{'9' * 5_000}/relancer")).status_code == 404
+
+
+async def test_a_place_is_exact_for_who_may_see_contents_and_a_district_for_others(resting_console):
+    number = await resting_console.submit()
+    place = {"request": number, "kind": "essai", "district": "Nord", "longitude": 5.456789, "latitude": 43.521234}
+    with resting_console.hub.ledger.engine.begin() as connection:
+        connection.execute(insert(PLACES), place)
+    agnes = await resting_console.enter()
+    bruno = await resting_console.enter("bruno", rights=EVERYTHING_BUT_CONTENT)
+    exact, rough = [(await person.get(path(number))).text for person in (agnes, bruno)]
+    assert 'data-latitude="43.521234"' in exact
+    assert "Nord" in rough
+    assert "43.52" not in rough
+    assert "5.45" not in rough
 
 
 async def test_who_sees_to_a_request_is_written_down(console, target):

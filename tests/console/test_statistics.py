@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from lxml import etree
@@ -10,6 +11,7 @@ from lxml import etree
 from hub.access import EVERY_HOUSE, Role, new_key
 from hub.keys import add_keys
 from hub.surveyor import Surveyor
+from monitoring.console.page_statistics import Wanted, listed
 
 PAGE = "/console/statistiques"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -53,6 +55,32 @@ async def test_filters_keep_to_what_they_say(agnes):
     page = (await agnes.get(PAGE, params={"site": "annexe", "rows": "site", "columns": "month"})).text
     assert "Site × Mois" in page
     assert '<option value="annexe" selected>' in page
+
+
+def linked(page):
+    """Give the addresses of lists of kinds."""
+    return [found.replace("&amp;", "&") for found in re.findall(r'href="(/console/demandes\?[^"]*)"', page)]
+
+
+async def test_a_kind_leads_to_the_requests_that_its_row_counts(agnes):
+    [month] = (await table(agnes, rows="kind", columns="month"))[0][1:2]
+    year_month = "-".join(reversed(month.split("/")))
+    for asked, figure in (
+        ({}, 3),
+        ({"site": "annexe"}, 1),
+        ({"site": "ville", "channel": "internet", "from": year_month, "to": year_month}, 2),
+        ({"to": "2099-02"}, 3),
+    ):
+        [where] = linked((await agnes.get(PAGE, params=asked)).text)
+        assert len(re.findall(r"data-open href", (await agnes.get(where)).text)) == figure, where
+    before = listed("essai", Wanted.model_validate({"from": "2024-01", "to": "2024-02"}), located=False)
+    assert before == "/console/demandes?kind=essai&from=2024-01-01&to=2024-02-29"
+    assert "ligne" in (await agnes.get(before)).text
+
+
+@pytest.mark.parametrize(("located", "where"), [(True, "/console/demandes?kind=essai&district=Nord"), (False, "")])
+def test_a_district_is_asked_of_the_list_where_it_knows_it(located, where):
+    assert listed("essai", Wanted(district="Nord"), located=located) == where
 
 
 async def test_empty_fields_of_the_form_ask_for_nothing(agnes):

@@ -7,6 +7,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import monitoring.console
+from monitoring.console.pages import environment
 from monitoring.console.texts import LOCALE, catalogue, spoken
 
 HOME = Path(monitoring.console.__file__).parent
@@ -65,3 +66,9 @@ def test_a_stranger_is_spoken_to_in_a_language_they_read(accepted, language):
 def test_english_needs_no_catalogue():
     assert catalogue("en").gettext("To handle") == "To handle"
     assert catalogue("fr").gettext("To handle") == "À traiter"
+
+
+@pytest.mark.parametrize("said", ["Dossier complet à 50 %.", "<b>gras</b>"])
+def test_a_sentence_that_is_not_ours_is_a_text_like_any(said):
+    shown = environment("fr").from_string("{{ _(said) }}").render(said=said)
+    assert shown == said.replace("<", "&lt;").replace(">", "&gt;")

@@ -41,7 +41,7 @@ from hub.routing import (
     Route,
     RouteFile,
 )
-from hub.settings import HOME, Bucket, FrontEnd, Settings, TargetSettings
+from hub.settings import HOME, Bucket, ConsoleSettings, FrontEnd, Settings, TargetSettings
 
 HUB = typer.main.get_command(app)
 CATALOGUE = Catalogue.read(HOME)
@@ -141,7 +141,7 @@ def default_of(field):
         return value
     if isinstance(value, tuple):
         return ", ".join(value)
-    return "" if value in (None, {}, Policy()) else str(value)
+    return "" if value in (None, {}, Policy(), ConsoleSettings()) else str(value)
 
 
 def read(shown, field):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from hub.acts import Cancel, Correct, Decide, Finalize, Retry, Verify
+from hub.acts import Cancel, Correct, Decide, Finalize, NotNowError, Retry, UnsureError, Verify
 from hub.claims import Order
 from hub.connector import Receipt
 from hub.errors import ConflictError, UncertainError
@@ -14,6 +14,7 @@ from hub.lifecycle import Event
 from hub.policy import Policy
 from hub.records import Outcome
 from hub.targets import Switch
+from hub.verbs import Why
 
 
 async def silent(_message):
@@ -112,6 +113,52 @@ async def one_by_one(make_town):
     """A town whose target is given one delivery at a time, so that the first one meets the fault."""
     async with make_town({"concurrency": 1}) as opened:
         yield opened
+
+
+LOST = "UPDATE delivery SET state = 'parked', code = 'timeout', ever_uncertain = true WHERE request = :n"
+OTHER = {"objet": "autre"}
+
+
+@pytest.fixture
+async def still(make_town):
+    """A town that carries nothing."""
+    async with make_town(serve=False) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("kind", ["idempotent", "lookup", "once"])
+async def test_what_the_target_may_have_taken_is_not_said_in_other_words(still, kind):
+    number = await still.submit(kind)
+    still.change(LOST, n=number)
+    with pytest.raises(UnsureError) as refused:
+        await still.act(Retry(number * 1000 + 1, data=OTHER))
+    assert refused.value.why is Why.PERHAPS_TAKEN
+    with pytest.raises(NotNowError) as refused:
+        await still.act(Correct(number, OTHER))
+    assert refused.value.why is Why.OTHERS_PERHAPS_TAKEN
+    assert still.rows("SELECT * FROM revision") == []
+    await still.act(Retry(number * 1000 + 1, data=OTHER, sure=True))
+    assert (still.delivery(number).state, bool(still.delivery(number).ever_uncertain)) == ("queued", False)
+
+
+async def test_what_goes_out_again_though_perhaps_taken_is_not_corrected_meanwhile(still):
+    number = await still.submit("idempotent")
+    still.change(LOST, n=number)
+    await still.act(Retry(number * 1000 + 1))
+    with pytest.raises(NotNowError) as refused:
+        await still.act(Correct(number, OTHER))
+    assert (still.delivery(number).state, refused.value.why) == ("queued", Why.OTHERS_PERHAPS_TAKEN)
+
+
+async def test_what_is_on_its_way_is_not_corrected(still):
+    number = await still.submit("once")
+    [claim] = (await still.hub.ledger.claim(Order("cible", "somebody", 1, Policy()))).claims
+    with pytest.raises(NotNowError) as refused:
+        await still.act(Correct(number, OTHER))
+    assert refused.value.why is Why.OTHERS_IN_HAND
+    await still.hub.ledger.record(Outcome(claim, Ruling(Event.RELEASED), Policy(), 0, 1))
+    await still.act(Correct(number, OTHER))
+    assert [row.request for row in still.rows("SELECT request FROM revision")] == [number]
 
 
 MOVED = {

@@ -1,6 +1,7 @@
 """What a person closes by hand is proved at its target, raised again when that denies it, and agreed to by two."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -8,9 +9,20 @@ import pytest
 
 from connectors.rest.client import Rest
 from hub.acts import Cancel, Finalize, Reject, Reopen, Reroute, Retry, Second, UnsureError, Verify
-from hub.confirmer import ABSENT, MOST_QUESTIONS, is_open, judge
+from hub.confirmer import ABSENT, MOST_QUESTIONS, is_open, judge, longest_call
 from hub.errors import ConflictError, RefusedError, TransientError, UncertainError
-from hub.finalization import FINALIZATION_DENIED, Asking, Finding, Question, claim, record
+from hub.finalization import (
+    CANNOT_BE_ASKED,
+    FINALIZATION_DENIED,
+    SAID_AGAIN,
+    UNPROVED_ONES,
+    Asking,
+    Finding,
+    Question,
+    claim,
+    left_behind,
+    record,
+)
 from hub.manifest import Operation
 from hub.model import Effect, Instant
 from hub.policy import Policy
@@ -114,6 +126,112 @@ async def test_a_reference_that_cannot_be_the_targets_own_is_denied_at_once(make
         await town.act(Finalize(number * ROOM + 1, "saisie", "n'importe quoi"))
         row = await proved(town, number, "denied")
         assert (row.code, len(office.asked)) == ("reference_invalid", 1)
+
+
+SAYING_IT_AGAIN = {
+    "the same again": ("registre papier 12", "console/ana", "unconfirmable"),
+    "another, by another person": ("registre papier 13", "console/bob", "unconfirmable"),
+    "another, by the same person": ("registre papier 13", "terminal/Ana", "denied"),
+}
+
+
+@pytest.mark.parametrize(("reference", "actor", "state"), SAYING_IT_AGAIN.values(), ids=SAYING_IT_AGAIN)
+async def test_what_was_done_on_paper_is_closed_by_saying_it_again(make_town, back_office, reference, actor, state):
+    office = back_office(RefusedError("reference_invalid"))
+    async with make_town() as town:
+        number = await park(town)
+        await town.act(Finalize(number * ROOM + 1, "fait au guichet", "registre papier 12", actor="console/ana"))
+        await proved(town, number, "denied")
+        asked = len(office.asked)
+        await town.act(Finalize(number * ROOM + 1, "fait au guichet", reference, actor=actor))
+        await proved(town, number, state)
+        is_taken = state == "unconfirmable"
+        assert (closing(town, number).code == SAID_AGAIN, len(office.asked) == asked) == (is_taken, is_taken)
+        assert town.delivery(number).state == ("finalized" if is_taken else "parked")
+
+
+async def test_what_was_said_again_and_reopened_is_asked_for_as_before(make_town, back_office):
+    back_office(RefusedError("reference_invalid"), RefusedError("reference_invalid"), THERE)
+    async with make_town() as town:
+        number = await park(town)
+        for state in ("denied", "unconfirmable"):
+            await town.act(Finalize(number * ROOM + 1, "saisie", "BO-2"))
+            await proved(town, number, state)
+        await town.act(Reopen(number * ROOM + 1, "erreur"))
+        await town.act(Finalize(number * ROOM + 1, "saisie", "BO-2"))
+        assert (await proved(town, number, "denied")).code == "reference_invalid"
+
+
+async def test_one_thing_is_asked_of_a_target_at_a_time(make_town, back_office, monkeypatch):
+    back_office(THERE)
+    async with make_town() as town:
+        numbers = [await park(town) for _ in range(4)]
+        at_once, most = 0, 0
+
+        async def find(*_):
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            at_once -= 1
+            return THERE
+
+        monkeypatch.setattr(Rest, "find", find)
+        await asyncio.gather(*(town.act(Finalize(number * ROOM + 1, "saisie", "BO-1")) for number in numbers))
+        for number in numbers:
+            await proved(town, number, "confirmed")
+        assert most == 1
+
+
+async def test_a_claim_lasts_as_long_as_the_longest_call(make_town):
+    async with make_town({"deadline": "1s"}, serve=False) as town:
+        target = town.hub.targets["cible"]
+        assert longest_call(target) == timedelta(seconds=1)
+        slow = target.operations["enregistrer"].model_copy(update={"deadline": timedelta(minutes=5)})
+        patient = replace(target, operations={**target.operations, "enregistrer": slow})
+        assert longest_call(patient) == timedelta(minutes=5)
+
+
+A_DAY = 24 * 3_600_000
+
+
+async def test_what_no_target_is_left_to_be_asked_for_is_given_up_after_a_day(make_town, back_office, monkeypatch):
+    back_office(THERE)
+    async with make_town(serve=False) as town:
+        old, new = await finalized(town), await finalized(town)
+        town.change("UPDATE finalization SET created_at = created_at - :d, next_at = next_at - :d", d=A_DAY)
+        town.change("UPDATE finalization SET created_at = created_at + 60000 WHERE delivery = :d", d=new * ROOM + 1)
+    monkeypatch.delattr(Rest, "find")
+    async with make_town() as town:
+        row = await proved(town, old, "unconfirmable")
+        assert (row.code, town.delivery(old).state) == (CANNOT_BE_ASKED, "finalized")
+        assert (closing(town, new).state, audited(town, old)[-1]) == ("pending", "unconfirmable")
+
+
+async def test_who_serves_some_targets_alone_gives_nothing_up(still):
+    await finalized(still)
+    still.change("UPDATE finalization SET created_at = 0, next_at = 0")
+    before = still.hub.ledger.book.now() - A_DAY
+    look = still.hub.ledger.look
+    assert look(lambda connection: left_behind(connection, ["cible"], before)) == []
+    assert len(look(lambda connection: left_behind(connection, [], before))) == 1
+
+
+def unproved(town):
+    return {row.state: row.closed for row in town.hub.ledger.look(lambda one: one.execute(UNPROVED_ONES).all())}
+
+
+async def test_a_denial_is_counted_until_somebody_sees_to_it(make_town, back_office):
+    back_office(GONE)
+    async with make_town() as town:
+        number = await park(town)
+        await town.act(Finalize(number * ROOM + 1, "saisie", "BO-2"))
+        await proved(town, number, "denied")
+        await town.until(lambda: unproved(town) == {"denied": 1})
+        await town.act(Retry(number * ROOM + 1))
+        await town.settle(number, "done")
+        assert (closing(town, number).state, unproved(town)) == ("denied", {})
 
 
 async def test_a_target_that_cannot_say_is_left_alone_in_the_end(make_town, back_office, monkeypatch):
@@ -251,6 +369,26 @@ HELD_BACK = {
     "finalize": lambda delivery, _: Finalize(delivery, "encore", "BO-10"),
     "cancel": lambda _, number: Cancel(number),
 }
+
+
+async def test_a_proposal_is_counted_until_its_delivery_ends(careful):
+    number = await park(careful, "once")
+    await propose(careful, number)
+    assert unproved(careful) == {"proposed": 1}
+    careful.change("UPDATE delivery SET state = 'delivered' WHERE request = :n", n=number)
+    assert (closing(careful, number).state, unproved(careful)) == ("proposed", {})
+
+
+async def test_what_two_must_agree_to_and_was_denied_is_not_asked_for_again(careful, back_office, monkeypatch):
+    office = back_office(RefusedError("reference_invalid"))
+    monkeypatch.setattr(careful.hub.ledger.book, "can_find", lambda *_: True)
+    number = await park(careful, "once")
+    delivery = await propose(careful, number)
+    careful.change("UPDATE finalization SET state = 'denied'")
+    await propose(careful, number)
+    await careful.act(Second(delivery, "console/bob"))
+    row = closing(careful, number)
+    assert (row.state, row.code, row.seconded_by, office.asked) == ("unconfirmable", SAID_AGAIN, "console/bob", [])
 
 
 async def test_nothing_else_is_done_to_what_is_proposed(careful):

@@ -6,12 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from hub import claims
 from hub import engine as engine_module
+from hub.acts import NotNowError, Retry
 from hub.claims import Intent, Order
 from hub.connector import Exchange
 from hub.judgement import Ruling
@@ -19,6 +20,7 @@ from hub.lifecycle import Event, State
 from hub.owner import FileOwner
 from hub.policy import Policy
 from hub.records import Outcome
+from hub.tables import DELIVERIES
 from hub.transactions import ServerTransactions
 
 
@@ -134,6 +136,46 @@ async def test_a_definition_that_cannot_be_compiled_parks_its_own_deliveries_onl
         other = await town.submit("once")
         assert (await town.settle(other)).status == "done"
         assert (await town.settle(number)).status == "parked"
+
+
+GOOD, BAD = "$uppercase(data.objet)", "$uppercase(data.objet"
+
+
+async def test_what_was_being_sent_and_cannot_be_read_any_more_is_perhaps_taken(make_town, home):
+    async with make_town(serve=False) as town:
+        sent, held = await town.submit("once"), await town.submit("once")
+        assert await intend(town, await take(town))
+        await take(town)
+        spoil = "UPDATE definition SET source = replace(source, :was, :now) WHERE kind = 'once'"
+        town.change(spoil, was=GOOD, now=BAD)
+    mapping = home / "mappings/cible/once.yaml"
+    mapping.write_text(mapping.read_text().replace(GOOD, "$lowercase(data.objet)"))
+    async with make_town(serve=False) as town:
+        await town.hub.engine._sweep()
+        seen = [town.delivery(number) for number in (sent, held)]
+        assert [(one.state, one.code) for one in seen] == [("parked", claims.UNREADABLE)] * 2
+        assert [bool(one.ever_uncertain) for one in seen] == [True, False]
+        assert all(one.updated_at > one.created_at for one in seen)
+        town.change(f"{spoil} AND source LIKE '%uppercase%'", was=BAD, now=GOOD)
+    async with make_town(serve=False) as town:
+        with pytest.raises(NotNowError, match="perhaps taken"):
+            await town.act(Retry(sent * 1000 + 1, actor="agent"))
+        await town.act(Retry(held * 1000 + 1, actor="agent"))
+
+
+async def test_an_outcome_written_as_a_delivery_is_found_unreadable_stands(still):
+    number = await still.submit("once")
+    claim = await take(still)
+    assert await intend(still, claim)
+    with still.hub.ledger.engine.begin() as connection:
+        query = select(DELIVERIES).where(DELIVERIES.c.id == claim.id)
+        seen = connection.execute(query).one()
+    await still.hub.ledger.record(outcome(claim._replace(state=State.SENDING), Event.ACCEPTED, reference="A-1"))
+    still.change("UPDATE definition SET source = '[]', version = 'aaaa' WHERE kind = 'once'")
+    still.change("UPDATE request SET version = 'aaaa' WHERE number = :n", n=number)
+    with still.hub.ledger.engine.begin() as connection:
+        assert not claims._with_requests(still.hub.ledger.book, connection, [seen])
+    assert (still.delivery(number).state, still.delivery(number).reference) == ("delivered", "A-1")
 
 
 async def test_the_fence_stops_an_owner_that_was_replaced(still):

@@ -101,6 +101,20 @@ async def test_what_is_left_to_a_person_can_always_be_closed_by_one(make_town):
         assert town.delivery(number).state == "finalized"
 
 
+UNSURE = Standing(state=State.PARKED, code="timeout", ever_uncertain=True)
+
+
+@pytest.mark.parametrize("effect", [Effect.IDEMPOTENT, Effect.LOOKUP, Effect.ONCE])
+def test_what_was_perhaps_taken_is_not_corrected_unless_somebody_is_sure(effect):
+    stands = replace(UNSURE, effect=effect)
+    assert why_not(Verb.CORRECT, stands) is Why.PERHAPS_TAKEN
+    assert why_not(Verb.CORRECT, stands.said_sure()) is None
+
+
+def test_a_question_that_changes_nothing_may_always_be_asked_in_other_words():
+    assert why_not(Verb.CORRECT, replace(UNSURE, effect=Effect.SAFE)) is None
+
+
 def test_every_reason_has_its_sentence():
     assert all(why.sentence.endswith(".") for why in Why)
     assert set(Why) >= LOOK_FIRST

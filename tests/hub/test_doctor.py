@@ -473,10 +473,12 @@ def test_a_request_that_is_missing_is_a_fault(home):
 
 
 def test_what_was_closed_by_hand_and_denied_is_counted(home):
-    delivery_row(home)
+    delivery_row(home, code="finalization_denied")
     home.insert(FINALIZATIONS, delivery=100_000_000_001, state="denied", created_at=system_clock() - HOUR)
     finding = one(home.find(ledger.finalizations))
     assert (finding.level, finding.said[:2]) == (Level.WARNING, "1 ")
+    home.run("UPDATE delivery SET state = 'delivered', code = ''")
+    assert one(home.find(ledger.finalizations)).level is Level.WELL
 
 
 def test_a_contract_that_has_changed(file_home):

@@ -272,9 +272,44 @@ def test_the_subjects_of_a_batch_are_what_the_list_shows_the_oldest_first(ledger
         there, _back = walk(ledger, OPERATOR, Criteria.of_query(CAUSE))
         parked = listing.subjects(ledger.connection, OPERATOR, Criteria.of_query("status=parked"), 50)
         done = listing.subjects(ledger.connection, OPERATOR, Criteria.of_query("status=done"), 5)
-    assert of_cause == there[::-1]
-    assert [subject % ROOM for subject in parked] == [1] * 50
-    assert [subject % ROOM for subject in done] == [0] * 5
+    assert of_cause == (there[::-1], True)
+    assert [subject % ROOM for subject in parked.found] == [1] * 50
+    assert [subject % ROOM for subject in done.found] == [0] * 5
+    assert not parked.is_all
+    assert not done.is_all
+
+
+@pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
+@pytest.mark.parametrize("query", [*REQUESTED, *DELIVERED])
+def test_where_more_match_than_a_batch_takes_the_oldest_are_taken(ledger, caller, query):
+    column = DELIVERIES.c.id if query in DELIVERED else REQUESTS.c.number
+    room = 1 if query in DELIVERED else ROOM
+    with ledger.connection.begin():
+        expected = plain(ledger, caller, column, {**REQUESTED, **DELIVERED}[query], [column])
+        for most in (5, 10_000):
+            found, is_all = listing.subjects(ledger.connection, caller, Criteria.of_query(query), most)
+            assert [subject // room for subject in found] == expected[:most]
+            assert is_all == (len(expected) <= most)
+
+
+def test_what_is_too_far_to_be_looked_for_is_left_out_between_the_oldest_and_the_newest(ledger, monkeypatch):
+    monkeypatch.setattr(listing, "MOST_LOOKS", 2)
+    with ledger.connection.begin():
+        expected = plain(ledger, OPERATOR, REQUESTS.c.number, REQUESTED["channel=guichet"], [REQUESTS.c.number])
+        found, is_all = listing.subjects(ledger.connection, OPERATOR, Criteria.of_query("channel=guichet"), 10_000)
+        shown = keys(listing.page(ledger.connection, OPERATOR, Criteria.of_query("channel=guichet&limit=100")))
+    numbers = [subject // ROOM for subject in found]
+    assert not is_all
+    assert numbers == sorted(set(numbers))
+    assert numbers[: 2 * READ // 50 - 1] == expected[: 2 * READ // 50 - 1]
+    assert set(shown) < set(numbers) < set(expected)
+
+
+def test_a_code_or_a_stage_that_is_empty_is_asked_for_and_nothing_else_that_is():
+    criteria = Criteria.of_query("state=parked&target=cible&code=&cause_stage=&kind=&number=&limit=&sort=")
+    assert criteria.is_of_one_cause
+    assert criteria.query() == "state=parked&target=cible&code=&cause_stage="
+    assert Criteria.of_query(criteria.query()) == criteria
 
 
 def test_what_no_index_has_is_looked_for_among_so_many(ledger):

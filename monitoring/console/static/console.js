@@ -53,6 +53,10 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   const ticked = part.querySelector("[data-select]:checked") !== null;
   if (typing || ticked || localStorage.getItem(PAUSED) === "yes" || document.hidden) event.preventDefault();
 });
+// What a page asks by itself is no sign of life of whoever left it open.
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.elt.hasAttribute?.("data-refresh") || event.detail.elt.matches?.("[hx-trigger*='every']")) event.detail.headers["X-By-Itself"] = "yes";
+});
 document.addEventListener("htmx:responseError", (event) => {
   const messages = document.getElementById("messages");
   if (messages && event.detail.xhr.responseText.startsWith("<div class=\"alert\"")) messages.innerHTML = event.detail.xhr.responseText;
