@@ -128,7 +128,9 @@ def advance(connection: Connection, turns: Sequence[Turn]) -> list[Moved]:
 
 def halt(connection: Connection, halts: Sequence[Halt]) -> list[None]:
     """Let batches under way rest until a person has seen what went wrong."""
-    return [_halt(connection, wanted) for wanted in halts]
+    for wanted in halts:
+        _halt(connection, wanted)
+    return [None] * len(halts)
 
 
 def under_way(connection: Connection) -> list[int]:

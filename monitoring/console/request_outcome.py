@@ -57,7 +57,7 @@ BY_PROOF: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 ON_YOUR_WORD: Final = marked(
-    "Closed by hand, under the reference %(reference)s: the target denied it, and it stands on the word of who said so again."
+    "Closed by hand, under the reference %(reference)s: the target denied it, and it stands because it was said again."
 )
 PROPOSED: Final = marked("Proposed under the reference %(reference)s: a second person must agree.")
 THROWN_OUT: Final = marked("The delivery is rejected, and its request refused.")
