@@ -83,12 +83,14 @@ def terminal(tmp_path_factory):
 
 
 def test_the_readme_runs_as_it_stands(document, terminal):
-    make, _tour, up, first, look, _several = [block.text for block in document("README.md").blocks("sh")]
+    make, _tour, up, first, look, person, _several = [block.text for block in document("README.md").blocks("sh")]
     assert set(re.findall(r"^make \w+", make + up, re.MULTILINE)) == {"make demo", "make test", "make up"}
     printed = terminal.run(first.replace("curl -sS", "curl -sS -i") + look)
     assert printed.startswith("HTTP/1.1 202")
     assert printed.count("100 000 000") >= 3  # told, listed, shown
     assert "Demande d'acte de naissance" in printed
+    [entered] = re.findall(r"^agnes {2}(\S{20})$", terminal.run(person), re.MULTILINE)
+    assert entered
 
 
 def test_the_readme_s_tour_and_its_replay_lose_and_double_nothing(document, terminal):
@@ -153,7 +155,9 @@ def test_a_thousand_are_retried_at_once_as_the_guide_says(document, terminal):
 
 
 def test_data_are_corrected_and_evidence_is_read_as_the_guide_says(document, terminal):
-    blocks = [block.text for block in document("docs/operators.md").blocks("sh") if "100000000-1" in block.text]
+    blocks = [
+        block.text for block in document("docs/operators.md").blocks("sh") if "hub delivery 100000000-1" in block.text
+    ]
     evidence, correct = blocks
     break_sandbox(terminal, "courriel", "refused_content")
     number = submit(terminal, "courrier_maire/samples/eclairage_du_parc.json")
