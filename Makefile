@@ -38,7 +38,7 @@ check: install ## ruff, mypy, import contracts, hub check
 	$(BIN)/hub check
 
 test: check servers ## check, every test, and whether the tests catch a hub without its safeguards
-	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/faults
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/faults --durations=25
 	$(BIN)/pytest -n 2 --dist loadfile tests/faults
 	$(MAKE) --no-print-directory mutants
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +25,16 @@ Plain.yaml_implicit_resolvers = {
 Model = TypeVar("Model", bound=BaseModel)
 
 
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Any:
+    """Parse a text once: of a catalogue that is read again, nearly all files are as they were."""
+    return yaml.load(text, Loader=Plain)  # noqa: S506  # a safe loader, with less in it
+
+
 def read_yaml(file: Path | str, text: str, model: type[Model]) -> Model:
     """Read YAML text into `model`; raises ConfigurationError with the line of the first thing that is wrong."""
     try:
-        content = yaml.load(text, Loader=Plain)  # noqa: S506  # a safe loader, with less in it
+        content = deepcopy(_parsed(text))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigurationError(file, error.problem or "not YAML", line) from None

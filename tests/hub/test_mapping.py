@@ -1,9 +1,13 @@
 """A mapping compiles once, says which field failed, and never shows a value."""
 
+from typing import Any
+
 import pytest
+from pydantic import BaseModel
 
 from hub.errors import ConfigurationError, MappingError
 from hub.mapping import CompiledMapping
+from hub.yamlfile import read_yaml
 
 TEXT = """
 mapping: concerto/inscription
@@ -69,3 +73,12 @@ def test_files_go_along_unless_the_mapping_chooses():
     document = {"attachments": ["a", "b"], "data": {"photo": "b"}}
     assert read().attachments(document) == ["a", "b"]
     assert read(TEXT.replace("examples:", "files: data.photo\nexamples:")).attachments(document) == ["b"]
+
+
+def test_what_one_reader_does_to_a_file_s_content_no_other_sees():
+    class Box(BaseModel):
+        held: dict[str, Any]
+
+    text = "held: {a: [1]}"
+    read_yaml("a.yaml", text, Box).held["a"].append(2)
+    assert read_yaml("a.yaml", text, Box).held == {"a": [1]}
