@@ -37,6 +37,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "place": "the file and line that an exception, or a library's line, came from",
         "stack": "files, lines and functions on the way there",
         "dropped": "how many fields were left out of this line",
+        "batch": "the number of a change in a batch",
         "code": "why, in a word of our tables",
         "failures": "how many there were in a row",
         "file": "a file of the installation",
