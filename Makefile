@@ -39,7 +39,7 @@ check: install ## ruff, mypy, import contracts, hub check
 
 test: check servers ## check, every test, and whether the tests catch a hub without its safeguards
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/faults --durations=25
-	$(BIN)/pytest -n 2 --dist loadfile tests/faults
+	$(BIN)/pytest tests/faults
 	$(MAKE) --no-print-directory mutants
 
 mutants: install ## take the hub's safeguards out, one at a time: some test must notice each

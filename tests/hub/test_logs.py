@@ -51,7 +51,11 @@ def lines():
     stream = io.StringIO()
     with logging_to(stream, LOUD):
         logging.getLogger().setLevel(logging.DEBUG)  # libraries are kept to WARNING: even if somebody lets them speak
+        [handler] = [one for one in logging.getLogger().handlers if getattr(one, "stream", None) is stream]
+        zeep = logging.getLogger("zeep.transports")
+        zeep.addHandler(handler)  # the test runner takes the root's handlers away now and then
         yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+        zeep.removeHandler(handler)
 
 
 class Indiscreet(Sandbox):
