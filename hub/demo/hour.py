@@ -103,11 +103,12 @@ async def live(world: World, plan: Plan, city: City, console: Console | None = N
     async with asyncio.TaskGroup() as group:
         for part in (bring_trouble(world, plan.requests), decide_renewals(world), finish_parked(world)):
             group.create_task(part)
-        if city.disaster:
-            group.create_task(strike(world, plan.requests, city.disaster))
+        struck = group.create_task(strike(world, plan.requests, city.disaster)) if city.disaster else None
         if console:
             group.create_task(show(world, console))
         await submit_hour(world, drafts, plan.per_second)
+        if struck:
+            await struck  # starting another process takes a while, and is told before the story ends
         try:
             await asyncio.wait_for(settled(world), PATIENCE)
         except TimeoutError:
