@@ -261,7 +261,7 @@ def _look(book: Book, connection: Connection, seen: Mapping[int, tuple[int, str]
 def _claim(book: Book, connection: Connection, order: Order) -> Taken:
     now = book.now()
     [target] = TARGET.rows(connection, {"b_target": order.target})
-    if _is_shut(target, order.policy, now):
+    if is_shut(target, order.policy, now):
         return Taken()
     free, rated = _free(connection, target, order.policy, now)
     limit = min(order.limit, free)
@@ -288,8 +288,8 @@ def _taken(connection: Connection, values: Mapping[str, Any], these: Collection[
     return sorted(TAKE_SUSPECT.rows(connection, {**values, "b_limit": 1}) or TAKE_SOUND.rows(connection, values))
 
 
-def _is_shut(target: Row[Any], policy: Policy, now: int) -> bool:
-    """Say whether a person, the hour or the breaker keeps the target from being spoken to."""
+def is_shut(target: Any, policy: Policy, now: int) -> bool:
+    """Say whether a person, the hour or the breaker keeps a target (its row, or its gate) from being spoken to."""
     cooling = target.breaker != BreakerState.CLOSED and 0 <= now - target.opened_at < milliseconds(
         policy.breaker_cooldown
     )

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub.claims import GRACE, milliseconds
+from hub.claims import GRACE, is_shut, milliseconds
 from hub.connector import Deadline, Finder, Outbound
 from hub.database import will_pass
 from hub.errors import DeliveryError, RefusedError, UncertainError
@@ -27,7 +27,6 @@ from hub.model import Instant
 from hub.parcel import NOTHING_DONE
 from hub.policy import LONGEST_RETRY_AFTER, Policy, later
 from hub.settlement import key_of
-from hub.tables import BreakerState
 from hub.tables_operations import Proof
 from hub.target import LiveTarget
 from hub.targets import Gate, gate
@@ -175,9 +174,7 @@ def longest_call(target: LiveTarget) -> timedelta:
 
 def is_open(seen: Gate, policy: Policy, now: Instant) -> bool:
     """Say whether a target may be spoken to, by its switch, its breaker and its hours."""
-    cooling = now - seen.opened_at < milliseconds(policy.breaker_cooldown)
-    broken = seen.breaker != BreakerState.CLOSED and cooling
-    return not seen.paused and not broken and policy.opening(now) <= now
+    return not is_shut(seen, policy, now)
 
 
 def _pass_over(error: SQLAlchemyError) -> None:
