@@ -211,7 +211,9 @@ def until_four(url, query):
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            found = httpx.get(f"{url}/api/v1/query", params={"query": query}).json()["data"]["result"]
+            asked = httpx.get(f"{url}/api/v1/query", params={"query": query})
+            # A Prometheus that is starting says 503 in plain text.
+            found = asked.json()["data"]["result"] if asked.is_success else []
         except httpx.TransportError:
             found = []
         if len(found) == 4:

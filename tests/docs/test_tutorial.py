@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 PATIENCE = 30.0
+A_COMMAND_S = 600.0  # never reached: a command that hangs ends the test rather than the run
 TUTORIAL = "docs/tutorial.md"
 
 
@@ -30,7 +31,7 @@ class Terminal:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=A_COMMAND_S,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
