@@ -98,7 +98,8 @@ async def preview_delivery(hub: Here, caller: Operator, delivery: DeliveryId) ->
     seen = await _prospects(hub, delivery)
     current = hub.catalogue.kinds.get(found.request.kind)
     change = Change(None, None)
-    if current is not None and (stored := await hub.ledger.read(find, found.request.number)) is not None:
+    stored = await hub.ledger.read(find, hub.ledger.book.vault, found.request.number) if current else None
+    if current is not None and stored is not None:
         change = await preview(stored, current, found.row.step, found.row.item)
     why = why_not(Verb.RETRY_CURRENT, seen.standing)
     return Preview(
@@ -226,7 +227,7 @@ async def reopen(
 
 
 async def _find(hub: Hub, caller: Principal, delivery: int) -> Dossier:
-    found = await hub.ledger.read(dossier, delivery)
+    found = await hub.ledger.read(dossier, hub.ledger.book, delivery)
     if found is None:
         raise Problem(ProblemType.NOT_FOUND)
     admit(caller, found.request)

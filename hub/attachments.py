@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -12,11 +12,13 @@ from sqlalchemy import Connection, bindparam, select
 
 from hub.connector import File, IncomingFile
 from hub.errors import RefusedError
-from hub.files import receive
+from hub.files import Scan, receive, unscanned
 from hub.ledger import Ledger
+from hub.sealed_files import SealingStore
 from hub.statements import Prepared, insertion, listed
-from hub.stores import Store
+from hub.stores import Store, failed
 from hub.tables import ATTACHMENTS, REQUESTS
+from hub.vault import SealError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +33,27 @@ class Described:
     size: int
     sha256: str
     created_at: int
+    stored: str | None = None
+    """The SHA-256 of what lies in the store, where it is sealed."""
+    data_key: bytes | None = field(default=None, repr=False)
 
 
 class Attachments:
     """Receives files, finds them again, and hands them to connectors."""
 
-    def __init__(self, ledger: Ledger, store: Store) -> None:
-        self._ledger, self._store = ledger, store
+    def __init__(self, ledger: Ledger, store: Store, scan: Scan = unscanned) -> None:
+        self._ledger, self._store, self._scan = ledger, store, scan
 
     async def receive(
         self, stream: AsyncIterator[bytes], name: str, front_end: str, request: int | None = None
     ) -> Described:
         """Keep an uploaded file and describe it in the ledger; raises Problem for one not admitted, StoreError."""
-        stored = await receive(stream, name, self._store)
+        named = secrets.token_hex(16)
+        data_key, sealer = self._ledger.book.vault.draw(named)
+        sealing = SealingStore(self._store, sealer)
+        stored = await receive(stream, name, sealing, self._scan)
         described = Described(
-            id=secrets.token_hex(16),
+            id=named,
             front_end=front_end,
             request=request,
             name=stored.name,
@@ -53,6 +61,8 @@ class Attachments:
             size=stored.size,
             sha256=stored.sha256,
             created_at=self._ledger.book.now(),
+            stored=sealing.stored,
+            data_key=data_key,
         )
         await self._ledger.write(_describe, described)
         return described
@@ -78,7 +88,15 @@ class Attachments:
 
     def open(self, described: Described) -> AsyncIterator[bytes]:
         """Read a file, piece by piece; raises FileNotFoundError or StoreError."""
-        return self._store.open(described.sha256)
+        if described.stored is None:
+            return self._store.open(described.sha256)
+        try:
+            sealer = self._ledger.book.vault.sealer(described.id, described.data_key)
+        except SealError:
+            raise failed("store_altered") from None
+        sealing = SealingStore(self._store, sealer)
+        sealing.stored = described.stored
+        return sealing.open(described.sha256)
 
     async def files(self, ids: Sequence[str]) -> tuple[File, ...]:
         """Give attachments to a connector, in the order asked for; those that do not exist are not there."""

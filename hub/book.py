@@ -17,6 +17,7 @@ from hub.model import Effect
 from hub.routing import Planned
 from hub.statements import upsert
 from hub.tables import DEFINITIONS
+from hub.vault import Vault
 
 NOWHERE: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
 NOTHING_FOUND: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
@@ -41,8 +42,11 @@ class Book:
         sites: Mapping[str, Mapping[str, str]] = NOWHERE,
         *,
         finds: Mapping[str, Collection[str]] = NOTHING_FOUND,
+        vault: Vault | None = None,
     ) -> None:
         self.catalogue, self.now = catalogue, clock
+        self.vault = vault or Vault()
+        """What seals and opens what citizens wrote; without keys nothing is sealed."""
         self.retired: Mapping[str, str] = MappingProxyType({})
         """Kinds that are offered no more, each with the sentence for whoever still asks for it."""
         self.edition = 0

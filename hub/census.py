@@ -20,7 +20,7 @@ from hub.errors import ConfigurationError
 from hub.facets import Observer
 from hub.model import FINAL_STATUSES, Instant, Status
 from hub.routing import answers_of
-from hub.settlement import FACT, fact_of
+from hub.settlement import DATA_KEY, FACT, fact_of
 from hub.statements import upsert
 from hub.tables import DELIVERIES, REQUESTS, REVISIONS
 from hub.tables_operations import CENSUS, CENSUS_BLOCKS, PLACES
@@ -148,13 +148,14 @@ def chunk(connection: Connection, book: Book, first: int, last: int) -> Chunk:
     columns = REQUESTS.c
     plain = [kind for kind, one in book.catalogue.kinds.items() if not one.route.observer]
     body = case((columns.kind.not_in(plain), columns.body), else_="").label("body")
-    listed = [*(columns[name] for name in ("number", "kind", "site", "channel", "received_at", "version")), body]
+    names = ("number", "kind", "site", "channel", "received_at", "version", "data_key")
+    listed = [*(columns[name] for name in names), body]
     rows = connection.execute(select(*listed).where(columns.number.between(first, last))).all()
     pairs = {(row.kind, row.version) for row in rows}
     observers = {pair: _observer(connection, book, *pair) for pair in pairs}
     reading = {pair for pair, observer in observers.items() if observer and observer.reads_answers}
     asked = [row.number for row in rows if (row.kind, row.version) in reading]
-    return Chunk(rows, _answers(connection, asked), observers)
+    return Chunk(rows, _answers(book, connection, asked), observers)
 
 
 def _observer(connection: Connection, book: Book, kind: str, version: str) -> Observer | None:
@@ -166,12 +167,12 @@ def _observer(connection: Connection, book: Book, kind: str, version: str) -> Ob
     return definition.route.observer or None
 
 
-def _answers(connection: Connection, numbers: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+def _answers(book: Book, connection: Connection, numbers: Sequence[int]) -> dict[int, Mapping[str, Any]]:
     facts: dict[int, list[Any]] = {number: [] for number in numbers}
-    columns = [DELIVERIES.c[name] for name in FACT]
+    columns = [*(DELIVERIES.c[name] for name in FACT), DATA_KEY]
     if numbers:
         for row in connection.execute(select(*columns).where(DELIVERIES.c.request.in_(numbers))):
-            facts[row.request].append(fact_of(row))
+            facts[row.request].append(fact_of(book.vault, row))
     return {number: answers_of(of_request) for number, of_request in facts.items()}
 
 

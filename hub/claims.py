@@ -8,16 +8,20 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import orjson
+import structlog
 from sqlalchemy import Connection, Row, Select, bindparam, case, func, literal_column, or_, select, text, update
 
 from hub.book import Book
 from hub.lifecycle import CLAIMABLE, FINAL, HELD, Event, State, advance
 from hub.model import Instant
 from hub.policy import Policy
-from hub.routing import INTEGRATION_ERROR, Fact, answers_of
-from hub.settlement import BODIES, FACTS, fact_of, settle
+from hub.routing import INTEGRATION_ERROR, answers_of
+from hub.settlement import BODIES, FACTS, ROOM, fact_of, given_at, settle
 from hub.statements import Prepared, listed
 from hub.tables import DELIVERIES, READY, TARGETS, BreakerState, among
+from hub.vault import BODY, PLAIN, Sealer, SealError
+
+log = structlog.get_logger()
 
 GRACE: Final = timedelta(seconds=30)
 """A lease outlives the deadline of the call it covers by this much."""
@@ -66,6 +70,8 @@ class Claim(NamedTuple):
     body: str
     answers: str = ""
     """What earlier steps were answered (JSON), for a mapping that reads it."""
+    sealer: Sealer = PLAIN
+    """What seals what comes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +102,23 @@ def seen(book: Book, connection: Connection, rows: Sequence[Any]) -> list[Claim]
     """Give deliveries as whoever maps them needs them, from rows with the columns of a claim; nothing is changed."""
     requests = {row.number: row for row in BODIES.among(connection, {row.request for row in rows})} if rows else {}
     readable = [row for row in rows if book.can_read(connection, requests[row.request].version)]
-    return _together(book, connection, readable, requests)
+    claims, _ = _together(book, connection, readable, requests)
+    return claims
 
 
-def _together(book: Book, connection: Connection, rows: Sequence[Any], requests: Mapping[int, Row[Any]]) -> list[Claim]:
+def _together(
+    book: Book, connection: Connection, rows: Sequence[Any], requests: Mapping[int, Row[Any]]
+) -> tuple[list[Claim], list[Any]]:
+    """Put deliveries and their requests together; gives those whose data do not open apart."""
     answers = _answers(book, connection, rows, requests)
-    return [_as_claim(row, requests[row.request], answers.get(row.request, "")) for row in rows]
+    claims, shut = [], []
+    for row in rows:
+        try:
+            claims.append(_as_claim(book, row, requests[row.request], answers.get(row.request, "")))
+        except SealError as error:
+            log.error("a sealed value does not open", request=row.request, sealed=error.place)  # noqa: TRY400  # no trace
+            shut.append(row)
+    return claims, shut
 
 
 def claim(book: Book, connection: Connection, orders: Sequence[Order]) -> list[Taken]:
@@ -164,7 +181,7 @@ PARK: Final = Prepared(
     )
     .values(
         state=State.PARKED,
-        code=UNREADABLE,
+        code=bindparam("b_code"),
         stage=INTEGRATION_ERROR,
         ever_uncertain=bindparam("b_perhaps"),
         updated_at=bindparam("b_now"),
@@ -340,36 +357,52 @@ def _with_requests(book: Book, connection: Connection, taken: Sequence[Any]) -> 
         version for version in {row.version for row in requests.values()} if not book.can_read(connection, version)
     }
     lost = [row for row in taken if requests[row.request].version in unreadable]
-    if lost:
-        PARK.run(connection, [_parked(row, book.now()) for row in lost])
-        settle(connection, book, {row.request for row in lost})
     found = [row for row in taken if requests[row.request].version not in unreadable]
-    return _together(book, connection, found, requests)
+    claims, shut = _together(book, connection, found, requests)
+    if lost or shut:
+        now = book.now()
+        parked = [_parked(row, now, UNREADABLE) for row in lost] + [_parked(row, now, SealError.code) for row in shut]
+        PARK.run(connection, parked)
+        settle(connection, book, {row.request for row in (*lost, *shut)})
+    return claims
 
 
-def _parked(row: Any, now: int) -> dict[str, Any]:
+def _parked(row: Any, now: int, code: str) -> dict[str, Any]:
     """Leave a delivery to a person, from where it was seen; what was being sent may have arrived."""
     perhaps = bool(row.ever_uncertain) or row.state == State.SENDING
-    return {"b_id": row.id, "b_fence": row.fence, "b_state": row.state, "b_perhaps": perhaps, "b_now": now}
+    said = {"b_id": row.id, "b_fence": row.fence, "b_state": row.state}
+    return {**said, "b_code": code, "b_perhaps": perhaps, "b_now": now}
 
 
 def _answers(
     book: Book, connection: Connection, taken: Sequence[Any], requests: Mapping[int, Row[Any]]
-) -> Mapping[int, str]:
-    """Gather what earlier steps were answered, of the requests whose definition reads it."""
+) -> Mapping[int, str | None]:
+    """Gather what earlier steps were answered, of the requests whose definition reads it; None if it does not open."""
     versions = {requests[row.request].version for row in taken}
     known = {version: book.reads_answers(version) for version in versions}
     reading = {row.request for row in taken if known[requests[row.request].version]}
-    facts: dict[int, list[Fact]] = {number: [] for number in reading}
+    rows: dict[int, list[Any]] = {number: [] for number in reading}
     for row in FACTS.among(connection, reading) if reading else ():
-        facts[row.request].append(fact_of(row))
-    return {number: orjson.dumps(answers_of(said)).decode() for number, said in facts.items()}
+        rows[row.request].append(row)
+    return {number: _answered(book, of_request) for number, of_request in rows.items()}
 
 
-def _as_claim(row: Row[Any], request: Row[Any], answers: str) -> Claim:
-    """Put a delivery's row, in the order of Claim's fields, and its request together."""
-    claim = Claim._make((*row, request.version, request.body, answers))
-    return claim._replace(state=State(row.state))
+def _answered(book: Book, rows: Sequence[Any]) -> str | None:
+    try:
+        return orjson.dumps(answers_of([fact_of(book.vault, row) for row in rows])).decode()
+    except SealError:
+        return None
+
+
+def _as_claim(book: Book, row: Row[Any], request: Row[Any], answers: str | None) -> Claim:
+    """Put a delivery's row, in the order of Claim's fields, and its request together; raises SealError."""
+    if answers is None:
+        raise SealError("delivery.answer")
+    sealer = book.vault.sealer(request.number, request.data_key)
+    body = sealer.open(BODY, request.body)
+    claim = Claim._make((*row, request.version, body, answers, sealer))
+    given = sealer.open(given_at(row.id % ROOM), row.given) if row.given else ""
+    return claim._replace(state=State(row.state), given=given)
 
 
 def milliseconds(span: timedelta) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -42,6 +43,7 @@ def regress(  # noqa: PLR0913  # its options are its parameters
 
     Example: hub regress --mapping mappings/logitud/rapo.yaml --from 2025-09-01
     """
+    from hub.locker import vault_for
     from hub.mapping import CompiledMapping
     from hub.trials.regression import Job, compare
     from hub.trials.stored import Choice
@@ -51,7 +53,7 @@ def regress(  # noqa: PLR0913  # its options are its parameters
     text = file.read_text("utf-8")
     compiled = CompiledMapping.read(file, text)
     choice = Choice(compiled.name, None if since is None else _day(since), kind)
-    job = Job(settings.database, str(file), text, choice, reveals=reveal)
+    job = Job(settings.database, str(file), text, choice, reveals=reveal, vault=partial(vault_for, settings))
     with _progress() as advance:
         tally = compare(job, jobs, advance)
     groups = _approved(_groups(compiled, tally), file, compiled.name, approve or (), reason)

@@ -94,6 +94,7 @@ def explain(
     Example: hub explain 167046020
     """
     from hub.catalogue import read_catalogue
+    from hub.locker import vault_beside
     from hub.trials.explanation import explain as tell
     from hub.trials.mask import masked
     from hub.trials.stored import find, opened, reading, say_revealed
@@ -103,7 +104,9 @@ def explain(
     with opened(settings.database) as engine:
         with reading(engine) as connection:
             stored = (
-                find(connection, int(digits)) if digits.isdecimal() and digits.isascii() and len(digits) == 9 else None
+                find(connection, vault_beside(settings, connection), int(digits))
+                if digits.isdecimal() and digits.isascii() and len(digits) == 9
+                else None
             )
         if stored is None:
             raise typer.BadParameter("no request of this ledger has this number", param_hint="NUMBER")

@@ -16,10 +16,13 @@ from hub.claims import Claim, seen
 from hub.criteria import Criteria, Sort
 from hub.listing import page
 from hub.model import FINAL_STATUSES
-from hub.settlement import ROOM
+from hub.records import opened
+from hub.routing import Fact
+from hub.settlement import ROOM, fact_under, sealer_of
 from hub.standing import CLOSINGS, standings
 from hub.tables import ATTACHMENTS, ATTEMPTS, DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
 from hub.tables_operations import ASSIGNMENTS, BATCH_ROWS, BUSINESS_KEYS, PLACES
+from hub.vault import Sealer, SealError
 from hub.verbs import Standing, Why
 from hub.views import visible
 
@@ -42,6 +45,8 @@ class Dossier:
     """One request whole; `definition` is None where nobody can read it any more."""
 
     request: Row[Any]
+    body: str
+    facts: Sequence[Fact]
     definition: Definition | None
     deliveries: Sequence[Row[Any]]
     attempts: Sequence[Row[Any]]
@@ -76,7 +81,7 @@ class Linked:
 class Evidence:
     """One attempt with what went over the wire, and its delivery as whoever maps it sees it."""
 
-    attempt: Row[Any] | None
+    attempt: Any
     claim: Claim | None
 
 
@@ -88,8 +93,11 @@ def dossier(connection: Connection, book: Book, number: int) -> Dossier | None:
     deliveries = connection.execute(_mine(DELIVERIES, number).order_by(DELIVERIES.c.ordinal)).all()
     described = connection.execute(_mine(ATTACHMENTS, number).order_by(ATTACHMENTS.c.created_at, ATTACHMENTS.c.id))
     closings = CLOSINGS.among(connection, [row.id for row in deliveries]) if deliveries else []
+    sealer = sealer_of(book, request)
     return Dossier(
         request=request,
+        body=book.vault.shown(request),
+        facts=_facts(sealer, deliveries),
         definition=book.known(request.version) if book.can_read(connection, request.version) else None,
         deliveries=deliveries,
         attempts=_attempts(connection, [row.id for row in deliveries]),
@@ -115,6 +123,7 @@ def evidence(connection: Connection, book: Book, delivery: int, attempt: int | N
     if attempt is not None:
         mine = ATTEMPTS.c.id == attempt, ATTEMPTS.c.delivery == delivery
         found = connection.execute(select(ATTEMPTS).where(*mine)).first()
+        found = opened(_sealer(connection, book, delivery), found) if found is not None else None
     rows = connection.execute(select(*CLAIMED).where(DELIVERIES.c.id == delivery)).all()
     return Evidence(found, next(iter(seen(book, connection, rows)), None))
 
@@ -167,6 +176,20 @@ def _cursor(criteria: Criteria, request: Any, delivery: Any) -> str | None:
             return f"{delivery.updated_at:x}-{last:x}" if delivery is not None else None
         case _:
             return f"{last:x}"
+
+
+def _facts(sealer: Sealer, deliveries: Sequence[Row[Any]]) -> Sequence[Fact]:
+    """Give what the route reads of the deliveries; nothing where an answer does not open."""
+    try:
+        return [fact_under(sealer, row) for row in deliveries]
+    except SealError:
+        return []
+
+
+def _sealer(connection: Connection, book: Book, delivery: int) -> Sealer:
+    """Give what opens a delivery's attempts."""
+    key = select(REQUESTS.c.number, REQUESTS.c.data_key).where(REQUESTS.c.number == delivery // ROOM)
+    return sealer_of(book, connection.execute(key).one())
 
 
 def _mine(table: Any, number: int) -> Select[Any]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter as Count
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from hub import business_keys
+from hub.book import Book
 from hub.business_keys import Key
 from hub.errors import ConflictError
 from hub.routing import Progress
 from hub.settlement import NEW_DELIVERIES, NEW_EVENTS, asked, delivery_rows
 from hub.statements import Prepared, listed, upsert
 from hub.tables import ATTACHMENTS, COUNTERS, REQUESTS, TALLY
+from hub.vault import BODY, Sealer
 
 FIRST_NUMBER: Final = 100_000_000
 LAST_NUMBER: Final = 999_999_999
@@ -93,15 +95,17 @@ def take_numbers(connection: Connection, blocks: Sequence[int]) -> list[range]:
     return handed
 
 
-def accept(connection: Connection, arrivals: Sequence[Arrival]) -> list[Acceptance | ConflictError]:
+def accept(book: Book, connection: Connection, arrivals: Sequence[Arrival]) -> list[Acceptance | ConflictError]:
     """Write down a batch of arrivals; a repeated one is answered as the first time, a contradiction refused.
 
     They are inserted in the order of their keys: two processes that take the same ones in never wait in a circle.
     """
     in_turn = sorted(arrivals, key=lambda arrival: (arrival.front_end, arrival.idempotency_key))
-    new = _insert(connection, [_request_row(arrival) for arrival in in_turn])
+    drawn = {arrival.number: book.vault.draw(arrival.number) for arrival in arrivals}
+    new = _insert(connection, [_request_row(arrival, *drawn[arrival.number]) for arrival in in_turn])
     robbed = {arrival.number for arrival in arrivals if arrival.number in new and not _bind(connection, arrival)}
-    _follow_up(connection, [arrival for arrival in arrivals if arrival.number in new - robbed])
+    sealers = {number: sealer for number, (_, sealer) in drawn.items()}
+    _follow_up(connection, [arrival for arrival in arrivals if arrival.number in new - robbed], sealers)
     return [_answer(connection, arrival, new, robbed) for arrival in arrivals]
 
 
@@ -133,11 +137,13 @@ def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[int]:
     return {row.number for row in PRESENT.among(connection, numbers)}
 
 
-def _follow_up(connection: Connection, fresh: Sequence[Arrival]) -> None:
+def _follow_up(connection: Connection, fresh: Sequence[Arrival], sealers: Mapping[int, Sealer]) -> None:
     deliveries = [
         row
         for arrival in fresh
-        for row in delivery_rows(arrival.number, arrival.progress.planned, 0, arrival.received_at)
+        for row in delivery_rows(
+            arrival.number, arrival.progress.planned, 0, arrival.received_at, sealer=sealers[arrival.number]
+        )
     ]
     if deliveries:
         NEW_DELIVERIES.run(connection, deliveries)
@@ -155,7 +161,7 @@ def _follow_up(connection: Connection, fresh: Sequence[Arrival]) -> None:
         ADD.run(connection, [{"kind": kind, "accepted": count} for kind, count in sorted(counts.items())])
 
 
-def _request_row(arrival: Arrival) -> dict[str, Any]:
+def _request_row(arrival: Arrival, data_key: bytes | None, sealer: Sealer) -> dict[str, Any]:
     progress = arrival.progress
     return {
         "number": arrival.number,
@@ -167,7 +173,8 @@ def _request_row(arrival: Arrival) -> dict[str, Any]:
         "idempotency_key": arrival.idempotency_key,
         "fingerprint": arrival.fingerprint,
         "version": arrival.version,
-        "body": arrival.body,
+        "body": sealer.seal(BODY, arrival.body),
+        "data_key": data_key,
         "status": progress.status,
         "stage": progress.stage,
         "awaiting": progress.awaiting,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -17,9 +18,10 @@ from hub.judgement import Ruling
 from hub.lifecycle import Event, State, advance
 from hub.policy import Policy
 from hub.routing import PENDING
-from hub.settlement import Settled, settle
+from hub.settlement import Settled, answer_at, settle
 from hub.statements import Prepared, insertion, listed
 from hub.tables import ATTEMPTS, DELIVERIES, TARGETS, BreakerState
+from hub.vault import Sealer, SealError
 
 STOPPED: Final = "stopped"
 """The code of a delivery let go by a process that stops in order."""
@@ -152,7 +154,7 @@ def _move(outcome: Outcome, after: State, now: int, *, again: bool) -> Mapping[s
         "b_code": fitting(ruling.code, 60),
         "b_stage": ruling.stage,
         "b_reference": fitting(ruling.reference, 255),
-        "b_answer": ruling.answer,
+        "b_answer": claim.sealer.seal(answer_at(claim.id), ruling.answer) if ruling.answer else "",
         "b_if_absent": ruling.if_absent,
         "b_ever_uncertain": ruling.uncertain,
         "b_attempts": 0 if ruling.code == PENDING else claim.attempts + tried,
@@ -182,22 +184,47 @@ def _absences(claim: Claim, event: Event) -> int:
 
 
 def _attempt(outcome: Outcome, late: bool) -> Mapping[str, Any]:  # noqa: FBT001  # zipped, never called by name
-    exchange = outcome.exchange or Exchange()
+    exchange, claim = outcome.exchange or Exchange(), outcome.claim
+    kind = "ask" if outcome.asked else "send"
     return {
-        "delivery": outcome.claim.id,
-        "fence": outcome.claim.fence,
-        "kind": "ask" if outcome.asked else "send",
+        "delivery": claim.id,
+        "fence": claim.fence,
+        "kind": kind,
         "outcome": outcome.ruling.event,
         "code": fitting(outcome.ruling.code, 60),
         "late": late,
         "http_status": exchange.http_status,
         "fault": fitting(exchange.fault, 1000),
         "sent_sha256": hashlib.sha256(exchange.sent).hexdigest(),
-        "sent": exchange.sent,
-        "answered": exchange.answered,
+        "sent": claim.sealer.seal_bytes(sent_at(claim.id, claim.fence, kind), exchange.sent),
+        "answered": claim.sealer.seal_bytes(answered_at(claim.id, claim.fence, kind), exchange.answered),
         "started_at": outcome.started_at,
         "ended_at": outcome.ended_at,
     }
+
+
+def opened(sealer: Sealer, row: Any) -> Any:
+    """Give an attempt's row with what went over the wire; nothing of what does not open."""
+    places = {"sent": sent_at, "answered": answered_at}
+    wire = {name: _opened(sealer, at(row.delivery, row.fence, row.kind), row, name) for name, at in places.items()}
+    return SimpleNamespace(**{**row._mapping, **wire})  # noqa: SLF001  # SQLAlchemy's public name for it
+
+
+def _opened(sealer: Sealer, place: str, row: Any, name: str) -> bytes:
+    try:
+        return sealer.open_bytes(place, getattr(row, name))
+    except SealError:
+        return b""
+
+
+def sent_at(delivery: int, fence: int, kind: str) -> str:
+    """Say where what an attempt sent is sealed."""
+    return f"attempt.sent:{delivery}:{fence}:{kind}"
+
+
+def answered_at(delivery: int, fence: int, kind: str) -> str:
+    """Say where what an attempt was answered is sealed."""
+    return f"attempt.answered:{delivery}:{fence}:{kind}"
 
 
 def fitting(said: str, length: int) -> str:

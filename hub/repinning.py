@@ -21,6 +21,7 @@ from hub.routing import CALLBACK, Await, Decision, answers_of
 from hub.settlement import DECIDED, FACTS, fact_of
 from hub.standing import perhaps_taken
 from hub.tables import DELIVERIES, REQUESTS, TARGETS
+from hub.vault import SealError
 from hub.verbs import Why
 
 UNSENT: Final = frozenset({State.QUEUED, State.WAITING, State.PARKED})
@@ -64,10 +65,10 @@ def repin(connection: Connection, request: Row[Any], foreseen: Repinning) -> Non
 
 def _fitting(book: Book, connection: Connection, current: Definition, request: Any, delivery: int) -> Repinning | Why:
     """Hold a request's data to the current version, and walk its route with what is known."""
-    document = orjson.loads(request.body)
     try:
+        document = orjson.loads(book.vault.body(request))
         hold(current, document["data"], document.get("attachments", []))
-    except Problem:
+    except (Problem, SealError):
         return Why.DATA_UNFIT
     try:
         rehearse(current.route, document)
@@ -75,7 +76,7 @@ def _fitting(book: Book, connection: Connection, current: Definition, request: A
         walked = _Walked(book, connection, current, request, document)
         mappings = walked.mappings()
         asked = walked.asks_for(delivery)
-    except MappingError:
+    except (MappingError, SealError):
         return Why.ROUTE_UNFIT
     return Why.ROUTE_UNFIT if mappings is None or not asked else Repinning(current, due_at, mappings)
 
@@ -90,7 +91,8 @@ class _Walked:
         self.before = book.known(request.version) if book.can_read(connection, request.version) else None
         self.rows = FACTS.among(connection, [request.number])
         self.known = {row.id: row for row in look_at(connection, request.number)}
-        self.answers = answers_of(map(fact_of, self.rows))
+        self.facts = {row.id: fact_of(book.vault, row) for row in self.rows}
+        self.answers = answers_of(self.facts.values())
         decided = DECIDED.among(connection, [request.number])
         self.decisions = {one.step: Decision(one.step, bool(one.accepted), one.reason) for one in decided}
         self.connectors = {row.name: row.connector for row in connection.execute(select(TARGETS))}
@@ -103,7 +105,7 @@ class _Walked:
     def asks_for(self, delivery: int) -> bool:
         """Say whether the route would ask for a delivery, if it did not exist; a call-back is nobody's step."""
         mine = self.known[delivery]
-        facts = [fact_of(row) for row in self.rows if row.id != delivery]
+        facts = [fact for one, fact in self.facts.items() if one != delivery]
         planned = self.current.route.progress(self.document, facts, self.decisions).planned
         return mine.step == CALLBACK or any((plan.step, plan.item) == (mine.step, mine.item) for plan in planned)
 

@@ -16,6 +16,7 @@ from hub.routing import PENDING, AwaitDate, AwaitEvent, Carried, answers_of
 from hub.settlement import FACTS, fact_of
 from hub.standing import perhaps_taken
 from hub.tables import DELIVERIES, REQUESTS, REVISIONS
+from hub.vault import BODY
 from hub.verbs import Why
 from hub.wishes import Correct, Decide, Retry, refusal
 
@@ -24,12 +25,14 @@ def revise(
     book: Book, connection: Connection, request: Row[Any], wanted: Decide | Correct | Retry, retried: int = 0
 ) -> None:
     """Put new data in a request's body and keep the old body; the caller has validated them."""
-    old = orjson.loads(request.body)
+    sealer = book.vault.sealer(request.number, request.data_key)
+    old = orjson.loads(sealer.open(BODY, request.body))
     new = {**old, "data": wanted.data}
     _keep_items(book, connection, request, (old, new), retried)
     was = {"request": request.number, "body": request.body, "actor": wanted.actor, "at": book.now()}
     connection.execute(REVISIONS.insert(), was)
-    values = {"body": orjson.dumps(new).decode(), "due_at": _move_dates(book, connection, request, new)}
+    body = sealer.seal(BODY, orjson.dumps(new).decode())
+    values = {"body": body, "due_at": _move_dates(book, connection, request, new)}
     connection.execute(update(REQUESTS).where(REQUESTS.c.number == request.number).values(**values))
 
 
@@ -40,7 +43,7 @@ def _move_dates(book: Book, connection: Connection, request: Row[Any], document:
     """
     route = definition_of(book, connection, request).route
     facts = FACTS.among(connection, [request.number])
-    answers = answers_of(map(fact_of, facts))
+    answers = answers_of(fact_of(book.vault, row) for row in facts)
     waiting = [
         (row.id, route.named.get(row.step)) for row in facts if (row.state, row.code) == (State.WAITING, PENDING)
     ]
@@ -61,7 +64,7 @@ def _keep_items(book: Book, connection: Connection, request: Row[Any], bodies: t
     It would be looked for in other words than it was sent in, or another would be sent in its place.
     """
     route = definition_of(book, connection, request).route
-    answers = answers_of(map(fact_of, FACTS.among(connection, [request.number])))
+    answers = answers_of(fact_of(book.vault, row) for row in FACTS.among(connection, [request.number]))
     for row in deliveries_of(connection, request.number):
         step = route.named.get(row.step)
         if row.id == retried or not isinstance(step, Carried):

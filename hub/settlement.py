@@ -36,6 +36,7 @@ from hub.routing import (
 from hub.statements import Prepared, insertion, listed
 from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS
 from hub.texts import fill
+from hub.vault import MARK, PLAIN, Sealer, SealError, Vault
 
 ROOM: Final = 1000
 """A request's deliveries are numbered from number × ROOM + 1 on."""
@@ -56,13 +57,12 @@ UPDATE: Final = Prepared(
 )
 
 
+OF_SETTLING: Final = (
+    *("number", "front_end", "site", "kind", "version", "status", "stage", "awaiting", "cancelled", "data_key"),
+)
+
 WANTED: Final = Prepared(
-    select(
-        *(
-            REQUESTS.c[name]
-            for name in ("number", "front_end", "site", "kind", "version", "status", "stage", "awaiting", "cancelled")
-        )
-    )
+    select(*(REQUESTS.c[name] for name in OF_SETTLING))
     .where(listed(REQUESTS.c.number))
     .order_by(REQUESTS.c.number)
     .with_for_update()
@@ -70,10 +70,15 @@ WANTED: Final = Prepared(
 """Locks the requests, in order: two that settle different deliveries of one request must see each other's."""
 
 BODIES: Final = Prepared(
-    select(REQUESTS.c.number, REQUESTS.c.version, REQUESTS.c.body).where(listed(REQUESTS.c.number))
+    select(*(REQUESTS.c[name] for name in ("number", "version", "data_key", "body"))).where(listed(REQUESTS.c.number))
 )
 FACT: Final = ("id", "request", "ordinal", "step", "item", "state", "stage", "code", "reference", "answer", "target")
-FACTS: Final = Prepared(select(*(DELIVERIES.c[name] for name in FACT)).where(listed(DELIVERIES.c.request)))
+DATA_KEY: Final = (
+    select(REQUESTS.c.data_key).where(REQUESTS.c.number == DELIVERIES.c.request).scalar_subquery().label("data_key")
+)
+"""The key under which a delivery's answer is sealed."""
+
+FACTS: Final = Prepared(select(*(DELIVERIES.c[name] for name in FACT), DATA_KEY).where(listed(DELIVERIES.c.request)))
 DECIDED: Final = Prepared(select(DECISIONS).where(listed(DECISIONS.c.request)))
 NEW_DELIVERIES: Final = Prepared(insertion(DELIVERIES))
 NEW_EVENTS: Final = Prepared(insertion(EVENTS))
@@ -93,14 +98,16 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
     requests = WANTED.among(connection, numbers)
     facts = _facts(connection, numbers)
     routes = {request.number: _route(book, connection, request.version) for request in requests}
-    documents = _documents(connection, [number for number, route in routes.items() if route and route.has_expressions])
+    read = [number for number, route in routes.items() if route and route.has_expressions]
+    documents = _documents(book, connection, read)
     decisions = _decisions(connection, [number for number, route in routes.items() if route and route.has_decisions])
     changes: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
     for request in requests:
         number, rows = request.number, facts[request.number]
-        progress = _progress(routes[number], documents.get(number, {}), request, rows, decisions.get(number, {}))
+        said = Said(documents.get(number, {}), decisions.get(number, {}))
+        progress = _progress(book, routes[number], said, request, rows)
         planned = _followed(book.placed(progress.planned, request.site), routes[number], rows)
         events += [asked(number, plan, actor, book.now()) for plan in planned if plan.note]
         if (progress.status, progress.stage, progress.awaiting) != (
@@ -114,26 +121,30 @@ def settle(connection: Connection, book: Book, numbers: Collection[int], actor: 
             events.append(_stage_event(request, progress, actor, book.now()))
             planned += _callback(book, connection, request, progress, rows)
         last = max((row.ordinal for row in rows), default=0)
-        new += delivery_rows(request.number, planned, last, book.now(), _last_callback(rows))
+        if planned:
+            sealer = sealer_of(book, request)
+            new += delivery_rows(request.number, planned, last, book.now(), _last_callback(rows), sealer=sealer)
     _write(connection, changes, new, events)
     for row in new:
         settled.due.setdefault(row["target"], []).append(row["id"])
     return settled
 
 
-def _progress(
-    route: Route | None,
-    document: Mapping[str, Any],
-    request: Row[Any],
-    rows: Sequence[Row[Any]],
-    decisions: Mapping[str, Decision],
-) -> Progress:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said about a request: its document, None when it does not open, and what people decided."""
+
+    document: Mapping[str, Any] | None
+    decisions: Mapping[str, Decision]
+
+
+def _progress(book: Book, route: Route | None, said: Said, request: Row[Any], rows: Sequence[Row[Any]]) -> Progress:
     """Say where a request stands; one whose route or data cannot be read any more waits for a person."""
-    facts = [fact_of(row) for row in rows]
     try:
-        if route is not None:
-            return route.progress(document, facts, decisions, cancelled=bool(request.cancelled))
-    except MappingError:
+        if route is not None and said.document is not None:
+            facts = [fact_of(book.vault, row) for row in rows]
+            return route.progress(said.document, facts, said.decisions, cancelled=bool(request.cancelled))
+    except (MappingError, SealError):
         pass
     return Progress(Status.PARKED, INTEGRATION_ERROR)
 
@@ -142,8 +153,22 @@ def _route(book: Book, connection: Connection, version: str) -> Route | None:
     return book.known(version).route if book.can_read(connection, version) else None
 
 
-def delivery_rows(
-    number: int, planned: Sequence[Planned], last: int, now: int, follows: int | None = None
+def sealer_of(book: Book, request: Any) -> Sealer:
+    """Give what seals a request's deliveries; one whose key does not open any more gets plain ones."""
+    try:
+        return book.vault.sealer(request.number, request.data_key)
+    except SealError:
+        return PLAIN
+
+
+def delivery_rows(  # noqa: PLR0913  # what new deliveries come from
+    number: int,
+    planned: Sequence[Planned],
+    last: int,
+    now: int,
+    follows: int | None = None,
+    *,
+    sealer: Sealer = PLAIN,
 ) -> list[dict[str, Any]]:
     """Write the rows of new deliveries, numbered on from `last`; a call-back waits for the one before it."""
     return [
@@ -155,7 +180,7 @@ def delivery_rows(
             "item": plan.item,
             "target": plan.target,
             "mapping": plan.mapping,
-            "given": orjson.dumps(plan.given).decode() if plan.given else "",
+            "given": sealer.seal(given_at(ordinal), orjson.dumps(plan.given).decode()) if plan.given else "",
             "follows": follows if plan.step == CALLBACK else None,
             **FRESH,
             **(NOT_YET if plan.after or plan.not_before > now else {}),
@@ -186,9 +211,26 @@ FRESH: Final[Mapping[str, Any]] = {
 }
 
 
-def fact_of(row: Any) -> Fact:
-    """Give what a route reads of a delivery's row."""
-    return Fact(row.step, row.item, State(row.state), row.stage, row.code, row.reference, row.answer)
+def fact_of(vault: Vault, row: Any) -> Fact:
+    """Give what a route reads of a delivery's row, which has its request's data key; raises SealError."""
+    sealer = vault.sealer(row.request, row.data_key) if row.answer.startswith(MARK) else PLAIN
+    return fact_under(sealer, row)
+
+
+def fact_under(sealer: Sealer, row: Any) -> Fact:
+    """Give what a route reads of a delivery's row, whose answer is sealed by this; raises SealError."""
+    answer = sealer.open(answer_at(row.id), row.answer)
+    return Fact(row.step, row.item, State(row.state), row.stage, row.code, row.reference, answer)
+
+
+def given_at(ordinal: int) -> str:
+    """Say where what a delivery was given is sealed."""
+    return f"delivery.given:{ordinal}"
+
+
+def answer_at(delivery: int) -> str:
+    """Say where what a delivery was answered is sealed."""
+    return f"delivery.answer:{delivery % ROOM}"
 
 
 def asked(number: int, plan: Planned, actor: str, now: int) -> dict[str, Any]:
@@ -221,9 +263,16 @@ def iso(instant: int) -> str:
     return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _documents(connection: Connection, numbers: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
-    """Read the bodies that some route reads."""
-    return {row.number: orjson.loads(row.body) for row in BODIES.among(connection, numbers)} if numbers else {}
+def _documents(book: Book, connection: Connection, numbers: Collection[int]) -> Mapping[int, Mapping[str, Any] | None]:
+    """Read the bodies that some route reads; None for one that does not open."""
+    return {row.number: _document(book, row) for row in BODIES.among(connection, numbers)} if numbers else {}
+
+
+def _document(book: Book, row: Any) -> Mapping[str, Any] | None:
+    try:
+        return dict(orjson.loads(book.vault.body(row)))
+    except SealError:
+        return None
 
 
 def _facts(connection: Connection, numbers: Collection[int]) -> Mapping[int, list[Any]]:

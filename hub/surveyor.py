@@ -23,6 +23,7 @@ from hub.calendar import PARIS
 from hub.census import BLOCK, Alike, Chunk, Counted, Due, Placed
 from hub.facets import OTHER, UNSEEN
 from hub.ledger import Ledger
+from hub.vault import Vault
 
 EVERY: Final = timedelta(seconds=10)
 REST: Final = 30
@@ -76,7 +77,7 @@ class Surveyor:
 
     async def _count(self, due: Due) -> Counted:
         """Count one block, resting as long as each of its chunks took."""
-        count = Count()
+        count = Count(self._ledger.book.vault)
         for first in range(due.block * BLOCK, (due.block + 1) * BLOCK, CHUNK):
             began = time.monotonic()
             chunk = await self._ledger.read(census.chunk, self._ledger.book, first, first + CHUNK - 1)
@@ -88,7 +89,8 @@ class Surveyor:
 class Count:
     """What the requests of one block have in common."""
 
-    def __init__(self) -> None:
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
         self.requests = 0
         self.places: list[Placed] = []
         self._alike: Counter[tuple[Alike, tuple[tuple[str, str], ...]]] = Counter()
@@ -98,7 +100,7 @@ class Count:
         """Count some requests more."""
         for row in chunk.rows:
             observer = chunk.observers[row.kind, row.version]
-            seen = observer.see(row.body, chunk.answers.get(row.number, {})) if observer else UNSEEN
+            seen = observer.see(self._vault.body(row), chunk.answers.get(row.number, {})) if observer else UNSEEN
             alike = Alike(row.kind, month_of(row.received_at // HOUR), row.site, row.channel, seen.district)
             self._alike[alike, tuple(sorted(seen.facets.items()))] += 1
             if seen.longitude is not None and seen.latitude is not None:

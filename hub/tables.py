@@ -36,6 +36,9 @@ TROUBLED: Final = (State.PARKED, State.UNCERTAIN, State.ASKING, State.WAITING)
 OPEN: Final = "due_at IS NOT NULL AND ended_at IS NULL"
 """Requests on the law's clock."""
 
+KEPT: Final = "ended_at IS NOT NULL AND fingerprint <> ''"
+"""Requests that have ended and still hold what citizens wrote: purging one takes its fingerprint away."""
+
 AWAITS: Final = "awaiting <> ''"
 """Requests that await a person's decision."""
 
@@ -100,6 +103,7 @@ class Request(SQLModel, table=True):
         Index("request_site", "site", "number"),
         partial_index("request_due", OPEN, "due_at"),
         partial_index("request_awaits", AWAITS, "kind", "number"),
+        partial_index("request_kept", KEPT, "kind", "ended_at"),
         partial_index("request_external", "external_reference IS NOT NULL", "external_reference"),
         Index("request_name", "name_index"),
         Index("request_email", "email_index"),
@@ -116,6 +120,7 @@ class Request(SQLModel, table=True):
     fingerprint: str = Field(sa_column=Column(String(64), nullable=False))
     version: str = Field(sa_column=Column(String(16), nullable=False))
     body: str = Field(sa_column=Column(Text, nullable=False))
+    data_key: bytes | None = Field(default=None, sa_column=Column(Bytes, nullable=True))
     status: str = Field(sa_column=Column(String(20), nullable=False))
     stage: str = Field(sa_column=Column(String(120), nullable=False))
     awaiting: str = Field(default="", sa_column=Column(String(40), nullable=False))
@@ -247,7 +252,7 @@ class Revision(SQLModel, table=True):
 
 
 class Attachment(SQLModel, table=True):
-    """A file a front end uploaded; its bytes lie in the store under `sha256`."""
+    """A file a front end uploaded; its bytes lie in the store under `stored` when they are sealed, else `sha256`."""
 
     __tablename__ = "attachment"
 
@@ -259,6 +264,8 @@ class Attachment(SQLModel, table=True):
     size: int = Field(sa_column=Column(BigInteger, nullable=False))
     sha256: str = Field(sa_column=Column(String(64), nullable=False))
     created_at: int = instant()
+    stored: str | None = Field(default=None, sa_column=Column(String(64), nullable=True))
+    data_key: bytes | None = Field(default=None, sa_column=Column(Bytes, nullable=True))
 
 
 class Target(SQLModel, table=True):
@@ -294,6 +301,7 @@ class ApiKey(SQLModel, table=True):
     created_at: int = instant()
     expires_at: int | None = instant(nullable=True)
     revoked_at: int | None = instant(nullable=True)
+    last_used_at: int | None = instant(nullable=True)
 
 
 class DefinitionRow(SQLModel, table=True):
@@ -305,6 +313,16 @@ class DefinitionRow(SQLModel, table=True):
     kind: str = Field(sa_column=Column(String(80), nullable=False))
     source: str = Field(sa_column=Column(Text, nullable=False))
     created_at: int = instant()
+
+
+class SealingKey(SQLModel, table=True):
+    """A key-encryption key that data keys were wrapped under; the key itself is elsewhere."""
+
+    __tablename__ = "sealing_key"
+
+    name: str = Field(sa_column=Column(String(8), primary_key=True))
+    created_at: int = instant()
+    retired_at: int | None = instant(nullable=True)
 
 
 class Tally(SQLModel, table=True):
@@ -340,5 +358,6 @@ ATTACHMENTS: Final = table_of(Attachment)
 TARGETS: Final = table_of(Target)
 KEYS: Final = table_of(ApiKey)
 DEFINITIONS: Final = table_of(DefinitionRow)
+SEALING_KEYS: Final = table_of(SealingKey)
 TALLY: Final = table_of(Tally)
 COUNTERS: Final = table_of(Counter)

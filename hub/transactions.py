@@ -134,16 +134,22 @@ async def _connected(engine: AsyncEngine) -> AsyncConnection:
     opening = asyncio.ensure_future(engine.connect().start())
     try:
         await asyncio.wait({opening}, timeout=PATIENCE)
-    finally:
-        if not opening.done():
-            opening.cancel()
-            opening.add_done_callback(_let_go)
+    except asyncio.CancelledError:
+        _leave(opening)
+        raise
     if not opening.done():
+        _leave(opening)
         raise unavailable(TimeoutError())
     try:
         return opening.result()
     except (SQLAlchemyError, OSError) as error:
         raise unavailable(error) from error
+
+
+def _leave(opening: asyncio.Future[AsyncConnection]) -> None:
+    """Want a connection no more: it is given back if it came, or comes, all the same."""
+    opening.cancel()
+    opening.add_done_callback(_let_go)
 
 
 def _let_go(opening: asyncio.Future[AsyncConnection]) -> None:

@@ -29,7 +29,9 @@ from hub.calendar import PARIS
 from hub.catalogue import Definition
 from hub.lifecycle import State
 from hub.model import Channel, Frozen, Status
+from hub.records import opened
 from hub.routing import CALLBACK
+from hub.settlement import sealer_of
 from hub.statements import upsert
 from hub.tables import ATTACHMENTS, ATTEMPTS, COUNTERS, DELIVERIES, EVENTS, OPEN, REQUESTS, TROUBLED, among
 from hub.tables_operations import BUSINESS_KEYS
@@ -87,6 +89,7 @@ class Found:
 
     row: Row[Any]
     definition: Definition
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Whole:
 
     row: Row[Any]
     definition: Definition
+    body: str
     stages: Sequence[Row[Any]]
     deliveries: Sequence[Row[Any]]
     attachments: Sequence[Described]
@@ -106,14 +110,17 @@ class Dossier:
 
     row: Row[Any]
     request: Row[Any]
-    attempts: Sequence[Row[Any]]
+    body: str
+    attempts: Sequence[Any]
     events: Sequence[Row[Any]]
 
 
 def find(connection: Connection, book: Book, number: int) -> Found | None:
     """Find a request by its number."""
     row = connection.execute(select(REQUESTS).where(REQUESTS.c.number == number)).first()
-    return None if row is None else Found(row, book.definition(connection, row.version))
+    if row is None:
+        return None
+    return Found(row, book.definition(connection, row.version), book.vault.shown(row))
 
 
 def whole(connection: Connection, book: Book, number: int) -> Whole | None:
@@ -126,6 +133,7 @@ def whole(connection: Connection, book: Book, number: int) -> Whole | None:
     return Whole(
         found.row,
         found.definition,
+        found.body,
         connection.execute(_events(number).where(EVENTS.c.kind == STAGE)).all(),
         connection.execute(deliveries.order_by(DELIVERIES.c.ordinal)).all(),
         [Described(**row._mapping) for row in connection.execute(files)],  # noqa: SLF001  # its public name
@@ -170,17 +178,20 @@ def deliveries(connection: Connection, caller: Principal, trouble: Trouble) -> S
     return connection.execute(statement.order_by(DELIVERIES.c.id.desc()).limit(trouble.limit + 1)).all()
 
 
-def dossier(connection: Connection, delivery: int) -> Dossier | None:
+def dossier(connection: Connection, book: Book, delivery: int) -> Dossier | None:
     """Find a delivery by its id, with everything that is known of it."""
     row = connection.execute(_joined(DELIVERIES, REQUESTS.c.kind, REQUESTS.c.site).where(DELIVERIES.c.id == delivery))
     found = row.first()
     if found is None:
         return None
     attempts = select(ATTEMPTS).where(ATTEMPTS.c.delivery == delivery).order_by(ATTEMPTS.c.id)
+    request = connection.execute(select(REQUESTS).where(REQUESTS.c.number == found.request)).one()
+    sealer = sealer_of(book, request)
     return Dossier(
         found,
-        connection.execute(select(REQUESTS).where(REQUESTS.c.number == found.request)).one(),
-        connection.execute(attempts).all(),
+        request,
+        book.vault.shown(request),
+        [opened(sealer, row) for row in connection.execute(attempts)],
         connection.execute(_events(found.request)).all(),
     )
 

@@ -114,7 +114,7 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "deliveries to a target": deliveries(target=target_name(2)),
         "deliveries with a code": deliveries(code="CODE_3"),
         "deliveries of a kind": deliveries(kind="demarche_3"),
-        "one delivery": lambda connection, asked: views.dossier(connection, asked.middle * ROOM + 1),
+        "one delivery": lambda connection, asked: views.dossier(connection, asked.book, asked.middle * ROOM + 1),
         "causes": causes,
         "targets": lambda connection, asked: targets.health(connection, asked.book.now()),
         "balance": lambda connection, _: balance.balance(connection),

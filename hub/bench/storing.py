@@ -20,12 +20,13 @@ def store(url: str, catalogue: Catalogue, kind: str, dated: Iterable[tuple[Mappi
     """Make a ledger at `url`, and write down requests of a kind: documents, and when each was received."""
     migrate(url)
     database = open_database(url)
+    book = Book(catalogue)
     with database.begin() as connection:
-        keep(Book(catalogue), connection, [catalogue])
+        keep(book, connection, [catalogue])
     arrivals = (_arrival(catalogue.kinds[kind], document, moment) for document, moment in dated)
     while some := list(islice(arrivals, BATCH)):
         with database.begin() as connection:
-            accept(connection, some)
+            accept(book, connection, some)
     database.dispose()
 
 

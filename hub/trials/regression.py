@@ -22,6 +22,7 @@ from hub.parcel import bindings_of
 from hub.routing import Carried, Route
 from hub.trials.difference import Cause, Difference, differences
 from hub.trials.stored import Choice, bare_book, ends, messages, opened, reading
+from hub.vault import Vault
 
 SPAN: Final = 500
 """How many numbers of requests are read at a time."""
@@ -40,6 +41,8 @@ class Job:
     text: str
     choice: Choice
     reveals: bool = False
+    vault: Callable[[], Vault] = Vault
+    """Opens what is sealed, in whichever process: it is carried there by its name and its arguments."""
 
 
 @dataclass(slots=True)
@@ -132,7 +135,7 @@ class Comparison:
     def __init__(self, job: Job, stack: ExitStack) -> None:
         self._choice, self._reveals = job.choice, job.reveals
         self._mapping = CompiledMapping.read(job.file, job.text)
-        self._book = bare_book()
+        self._book = bare_book(job.vault())
         self._engine = stack.enter_context(opened(job.database))
 
     def span(self, numbers: range) -> Tally:

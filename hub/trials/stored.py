@@ -21,6 +21,7 @@ from hub.model import Instant
 from hub.routing import Decision, answers_of
 from hub.settlement import DECIDED, FACTS, ROOM, fact_of, key_of
 from hub.tables import BLANK_EVENT, DELIVERIES, EVENTS, REQUESTS
+from hub.vault import Vault
 
 REVEAL: Final = "reveal"
 """What the audit calls it that somebody saw a request's values."""
@@ -79,17 +80,17 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def bare_book() -> Book:
+def bare_book(vault: Vault) -> Book:
     """Give a book that knows no definition but those it reads in the ledger."""
-    return Book(Catalogue({}, {}, {}, {}))
+    return Book(Catalogue({}, {}, {}, {}), vault=vault)
 
 
-def find(connection: Connection, number: int) -> Stored | None:
+def find(connection: Connection, vault: Vault, number: int) -> Stored | None:
     """Find a request; raises ConfigurationError when its definition can no longer be read."""
     row = connection.execute(select(REQUESTS).where(REQUESTS.c.number == number)).first()
     if row is None:
         return None
-    book = bare_book()
+    book = bare_book(vault)
     if not book.can_read(connection, row.version):
         raise ConfigurationError("the ledger", f"a definition {row.version} that this version of the hub can read")
     facts = FACTS.among(connection, [number])
@@ -98,8 +99,8 @@ def find(connection: Connection, number: int) -> Stored | None:
         number=number,
         kind=row.kind,
         definition=book.known(row.version),
-        document=orjson.loads(row.body),
-        answers=answers_of(map(fact_of, facts)),
+        document=orjson.loads(vault.body(row)),
+        answers=answers_of(fact_of(vault, fact) for fact in facts),
         decisions={one.step: Decision(one.step, bool(one.accepted), one.reason) for one in decided},
         keys={(one.step, one.item): key_of(one.id) for one in facts},
     )

@@ -51,6 +51,10 @@ CAUSES: Final[Mapping[str, str]] = MappingProxyType(
         "connector_bug": marked("The connector failed: tell whoever looks after it, and verify at the target."),
         "no_target": marked("This installation no longer has this target: reroute it, or finalize it by hand."),
         "not_taken": marked("The target was asked, and surely does not have it."),
+        "sealed_unreadable": marked(
+            "What the citizen wrote does not open where it lies: tell whoever looks after the hub."
+        ),
+        "finalization_denied": marked("The target does not know the reference under which it was closed by hand."),
         "file_not_kept": marked("A file that it needs could not be read: it is tried again."),
     }
 )

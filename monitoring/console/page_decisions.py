@@ -150,7 +150,7 @@ async def _show(  # noqa: PLR0913  # what the page says beside the request
     moved: bool = False,
 ) -> Response:
     hub: Hub = request.app.state.hub
-    row, body = found.row, orjson.loads(found.row.body)
+    row, body = found.row, orjson.loads(found.body)
     step = found.definition.route.named.get(row.awaiting)
     sees = person.may(Right.CONTENT) and bool(row.awaiting)
     if sees:

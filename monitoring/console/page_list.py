@@ -29,6 +29,7 @@ from hub.problems import Problem, ProblemType
 from hub.routing import PENDING
 from hub.saved_views import Forget, Keep, saved_views
 from hub.tables import REQUESTS
+from hub.vault import Vault
 from hub.views import visible
 from monitoring.console.door import Here, Person, Reader, form_of
 from monitoring.console.list_filters import chips, choices
@@ -169,12 +170,12 @@ async def _names(hub: Hub, person: Person, found: Page) -> Mapping[int, str]:
     now = hub.ledger.book.now()
     looks = [Look(number, NAMES_SEEN, person.actor, now, "list") for number in dict.fromkeys(numbers)]
     await asyncio.gather(*(hub.ledger.write(look, one) for one in looks))
-    return await hub.ledger.read(_applicants, numbers)
+    return await hub.ledger.read(_applicants, hub.ledger.book.vault, numbers)
 
 
-def _applicants(connection: Connection, numbers: Sequence[int]) -> Mapping[int, str]:
-    bodies = select(REQUESTS.c.number, REQUESTS.c.body).where(REQUESTS.c.number.in_(numbers))
-    return {row.number: _name(orjson.loads(row.body)) for row in connection.execute(bodies)}
+def _applicants(connection: Connection, vault: Vault, numbers: Sequence[int]) -> Mapping[int, str]:
+    bodies = select(REQUESTS.c.number, REQUESTS.c.data_key, REQUESTS.c.body).where(REQUESTS.c.number.in_(numbers))
+    return {row.number: _name(orjson.loads(vault.shown(row))) for row in connection.execute(bodies)}
 
 
 def _name(document: Mapping[str, Any]) -> str:

@@ -54,7 +54,7 @@ async def correct(  # noqa: PLR0913  # a path, a query, a form, a person
     if delivery is None or definition is None:
         raise Problem(ProblemType.NOT_FOUND)
     box = box_of(hub, sight.dossier, delivery, person)
-    data = orjson.loads(sight.dossier.request.body)["data"]
+    data = orjson.loads(sight.dossier.body)["data"]
     page = _Page(request, person, here, box, definition, fields_of(definition.schema, data))
     if form.get("ouvrir"):
         why = reason_of(form)
@@ -64,7 +64,7 @@ async def correct(  # noqa: PLR0913  # a path, a query, a form, a person
         return page.shown(str(form.get("vu", "")))
     try:
         found = typed_data(page.fields, data, typed_of(form))
-        check_correction(Found(sight.dossier.request, definition), found)
+        check_correction(Found(sight.dossier.request, definition, sight.dossier.body), found)
         wanted = Retry(delivery.id, is_sure(form), found, person.actor)
     except (TypingError, IncompleteError) as error:
         return page.shown(str(form.get("vu", "")), typed_of(form), error.errors, status=422)

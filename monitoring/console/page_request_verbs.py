@@ -112,7 +112,7 @@ async def _do(hub: Hub, wanted: OfDelivery, seen: str) -> Told | None:
 
 async def _targets(hub: Hub, wanted: OfDelivery) -> list[str]:
     """Name whom to wake: the target that a delivery is for now."""
-    found = await hub.ledger.read(dossier, wanted.delivery)
+    found = await hub.ledger.read(dossier, hub.ledger.book, wanted.delivery)
     return [found.row.target] if found is not None else []
 
 

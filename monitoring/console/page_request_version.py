@@ -102,7 +102,7 @@ def _unfit(current: Definition, request: Any) -> Why | None:
 async def _differences(hub: Hub, number: int, current: Definition, delivery: Any) -> Sequence[Mapping[str, Any]]:
     """List what changes in the message of one delivery, masked."""
     try:
-        found = await hub.ledger.read(stored.find, number)
+        found = await hub.ledger.read(stored.find, hub.ledger.book.vault, number)
     except ConfigurationError:
         return []
     if found is None:

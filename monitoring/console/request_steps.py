@@ -27,7 +27,6 @@ from hub.routing import (
     answers_of,
     is_declined,
 )
-from hub.settlement import fact_of
 from monitoring.console.request_words import Word, state_of
 from monitoring.console.texts import marked
 
@@ -100,11 +99,11 @@ class _Bar:
 
     @cached_property
     def document(self) -> Any:
-        return orjson.loads(self.dossier.request.body)
+        return orjson.loads(self.dossier.body)
 
     @cached_property
     def answers(self) -> dict[str, Any]:
-        return answers_of(map(fact_of, self.dossier.deliveries))
+        return answers_of(self.dossier.facts)
 
     @cached_property
     def failed(self) -> frozenset[int]:

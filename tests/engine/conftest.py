@@ -5,6 +5,7 @@ import json
 import secrets
 from collections import Counter
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -14,7 +15,10 @@ from connectors.rest.sandbox import Sandbox
 from hub import acts
 from hub.access import Principal, Role
 from hub.app import open_hub
+from hub.records import opened as opened_attempt
 from hub.settings import Settings
+from hub.settlement import sealer_of
+from hub.vault import BODY
 
 OPERATIONS = {"idempotent": "deposer", "lookup": "enregistrer", "once": "signaler"}
 QUICK = {
@@ -92,8 +96,22 @@ class Town:
         return self.rows("SELECT * FROM delivery WHERE request = :n AND step = :s", n=number, s=step)[0]
 
     def request(self, number):
-        """Give a request's row."""
-        return self.rows("SELECT * FROM request WHERE number = :n", n=number)[0]
+        """Give a request's row, its body opened."""
+        row = self.rows("SELECT * FROM request WHERE number = :n", n=number)[0]
+        return SimpleNamespace(**{**row._mapping, "body": self.hub.ledger.book.vault.body(row)})
+
+    def attempts(self, delivery):
+        """List what was tried for a delivery, in order, opened."""
+        key = self.rows("SELECT number, data_key FROM request WHERE number = :n", n=delivery // 1000)[0]
+        sealer = sealer_of(self.hub.ledger.book, key)
+        tried = self.rows("SELECT * FROM attempt WHERE delivery = :d ORDER BY id", d=delivery)
+        return [opened_attempt(sealer, row) for row in tried]
+
+    def change_body(self, number, body):
+        """Put another body in a request's place, behind the hub's back, as a correction does."""
+        [row] = self.rows("SELECT number, data_key FROM request WHERE number = :n", n=number)
+        sealed = sealer_of(self.hub.ledger.book, row).seal(BODY, body)
+        self.change("UPDATE request SET body = :body WHERE number = :n", body=sealed, n=number)
 
     def outcomes(self, number):
         """List the outcomes of every attempt of a request's first delivery, in order."""
@@ -105,6 +123,11 @@ class Town:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.01)
+
+    async def quiet(self):
+        """Wait until no delivery is under way: `change` waits for its row, and it for the loop that `change` holds."""
+        busy = "SELECT 1 FROM delivery WHERE state IN ('queued', 'claimed', 'sending', 'asking')"
+        await self.until(lambda: not self.rows(busy))
 
     async def settle(self, number, *statuses):
         """Wait until a request stands at one of these statuses."""

@@ -122,7 +122,7 @@ async def test_corrected_data_are_counted_again(resting_town):
     await survey(town)
     body = json.loads(town.request(number).body)
     corrected = json.dumps({**body, "data": {**body["data"], "theme": "voirie"}})
-    town.change("UPDATE request SET body = :body WHERE number = :number", body=corrected, number=number)
+    town.change_body(number, corrected)
     town.change("INSERT INTO revision (request, body, actor, at) VALUES (:number, '{}', 'a', 1)", number=number)
     assert await survey(town) == 1
     assert count(town, "theme", "site", kind="idempotent").rows == ["voirie"]

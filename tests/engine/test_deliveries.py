@@ -132,7 +132,7 @@ async def test_patience_ends_with_a_person_under_the_targets_own_stage(make_town
 async def test_what_was_sent_and_answered_is_kept(town):
     number = await town.submit("lookup", objet="certificat")
     await town.settle(number)
-    attempt = town.rows("SELECT * FROM attempt WHERE delivery = :d", d=number * 1000 + 1)[0]
+    [attempt] = town.attempts(number * 1000 + 1)
     assert b"CERTIFICAT" in attempt.sent
     assert b"BO-000001" in attempt.answered
     assert attempt.http_status == 201

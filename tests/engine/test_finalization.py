@@ -375,6 +375,7 @@ async def test_a_proposal_is_counted_until_its_delivery_ends(careful):
     number = await park(careful, "once")
     await propose(careful, number)
     assert unproved(careful) == {"proposed": 1}
+    await careful.quiet()
     careful.change("UPDATE delivery SET state = 'delivered' WHERE request = :n", n=number)
     assert (closing(careful, number).state, unproved(careful)) == ("proposed", {})
 

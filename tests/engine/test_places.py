@@ -68,7 +68,7 @@ async def test_a_place_that_was_corrected_moves(town):
     number = min(row.request for row in town.hub.ledger.look(points, EVERYBODY, Around(), 9))
     body = json.loads(town.request(number).body)
     moved = json.dumps({**body, "data": {**body["data"], **SOUTH}})
-    town.change("UPDATE request SET body = :body WHERE number = :number", body=moved, number=number)
+    town.change_body(number, moved)
     town.change("INSERT INTO revision (request, body, actor, at) VALUES (:number, '{}', 'a', 1)", number=number)
     await Surveyor(town.hub.ledger).survey()
     assert districts(town)["Sud", "in_progress"] == 2

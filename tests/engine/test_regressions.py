@@ -130,8 +130,7 @@ async def test_a_request_ends_by_its_own_definition_after_its_kind_has_changed(m
     rewrite(home, "lookup", "$lowercase(data.objet)")
     async with make_town() as town:
         await town.settle(number, "done")
-        sent = town.rows("SELECT sent FROM attempt WHERE delivery = :d", d=number * 1000 + 1)
-        assert b"CERTIFICAT" in sent[0].sent
+        assert b"CERTIFICAT" in town.attempts(number * 1000 + 1)[0].sent
 
 
 async def test_a_definition_that_no_longer_compiles_parks_its_requests_and_stops_nothing_else(make_town, home):

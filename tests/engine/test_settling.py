@@ -144,7 +144,7 @@ async def test_a_retry_takes_its_request_to_the_current_version(town):
     assert obstacle(town, number) is None
     await town.act(Retry(number * ROOM + 1, current=True))
     await town.settle(number, "done")
-    sent = town.rows("SELECT sent FROM attempt WHERE delivery = :d ORDER BY id", d=number * ROOM + 1)
+    sent = town.attempts(number * ROOM + 1)
     assert ("corrigé" in sent[-1].sent.decode(), town.request(number).version) == (True, new.version)
     [note] = [row.note for row in town.rows("SELECT note FROM event WHERE kind = 'retry'")]
     assert note == f"by the version {new.version}"

@@ -85,6 +85,7 @@ async def test_a_call_back_is_neither_rerouted_nor_rejected(make_town):
         town.target.break_with("refused")
         number = await town.submit("once")
         await town.settle(number, "parked")
+        await town.quiet()
         book, callback = town.hub.ledger.book, town.delivery(number, "callback").id
         town.change("UPDATE delivery SET state = 'parked' WHERE id = :d", d=callback)
         said = verbs(town.hub.ledger.look(lambda connection: prospects(book, connection, callback)).standing)

@@ -82,8 +82,8 @@ def within_the_insertion(point: Point) -> None:
     """Die with the rows written and nothing committed."""
     whole = intake.accept
 
-    def dying(connection: Any, arrivals: Any) -> Any:
-        result = whole(connection, arrivals)
+    def dying(book: Any, connection: Any, arrivals: Any) -> Any:
+        result = whole(book, connection, arrivals)
         point.reached(len(arrivals))
         return result
 

@@ -5,12 +5,15 @@ import re
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from connectors.rest.sandbox import Sandbox
 from hub import tracing
 from hub.api import build_api
 from hub.app import open_hub
+from hub.tables import DELIVERIES
 from hub.tracing import Span, Tracer, begun, heard, read
+from hub.views import dossier
 from monitoring import telemetry
 from tests.hub.conftest import desk_at, submission_of
 from tests.monitoring.test_telemetry import Collector
@@ -170,15 +173,11 @@ async def test_a_context_is_kept_with_the_request_and_shown_to_no_mapping(portal
     )
     shown = await portal.until(answer.json()["number"], "done")
     assert TRACE not in str(shown)
-    bodies = running.ledger.look(
-        lambda connection: connection.exec_driver_sql("SELECT body FROM request").scalars().all()
-    )
-    assert [body.count("traceparent") for body in bodies] == [1]
-    sent = running.ledger.look(
-        lambda connection: connection.exec_driver_sql("SELECT sent FROM attempt").scalars().all()
-    )
-    assert sent
-    assert all(TRACE.encode() not in bytes(one) for one in sent)
+    [delivery] = running.ledger.look(lambda connection: connection.scalars(select(DELIVERIES.c.id)).all())
+    found = await running.ledger.read(dossier, running.ledger.book, delivery)
+    assert found.body.count("traceparent") == 1
+    assert found.attempts
+    assert all(one.sent and TRACE.encode() not in one.sent for one in found.attempts)
 
 
 async def test_a_repeated_submission_is_the_same_whatever_its_context(portal):

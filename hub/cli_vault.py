@@ -1,0 +1,135 @@
+"""The verbs about key-encryption keys: which there are, a new one, everything wrapped anew, an old one let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from hub.cli_local import Config, read_settings
+from hub.errors import ConfigurationError
+from hub.terminal import Json, note, say, say_json, say_table
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from hub.settings import Settings
+
+vault = typer.Typer(no_args_is_help=True, help="What citizens wrote is sealed: the keys that wrap its keys.")
+
+COLUMNS: Final = ("key", "use", "data_keys")
+
+
+@vault.command("show")
+def show(config: Config = None, *, as_json: Json = False) -> None:
+    """List the key-encryption keys by name, and how many data keys each wraps.
+
+    Example: hub vault show
+    """
+    from hub.locker import vault_beside
+    from hub.rotation import counts
+
+    with _ledger(read_settings(config)) as (settings, engine), engine.connect() as connection:
+        opened, found = vault_beside(settings, connection), counts(connection)
+    places = {**dict.fromkeys(found, -1), **{name: place for place, name in enumerate(opened.keys.names)}}
+    rows = [{"key": name, "use": _use(place), "data_keys": found.get(name, 0)} for name, place in places.items()]
+    if as_json:
+        say_json({"keys": rows})
+        return
+    say_table("key-encryption keys", rows, COLUMNS)
+
+
+@vault.command("rotate")
+def rotate(
+    config: Config = None,
+    *,
+    new: Annotated[bool, typer.Option("--new", help="Draw a new key first, into the file of keys.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Wrap every data key under the first key, beside a hub that runs; an interrupted rotation goes on where it was.
+
+    Example: hub vault rotate --new
+    """
+    from hub.locker import add_key, open_vault, register
+    from hub.model import Instant
+    from hub.rotation import turn
+
+    with _ledger(read_settings(config)) as (settings, engine):
+        if new:
+            _check_file(settings)
+            with engine.begin() as connection:
+                register(connection, [(add_key(settings.key_file), Instant(_now()))])
+        turned = turn(engine, open_vault(settings), _progress(as_json=as_json))
+    if as_json:
+        say_json(turned._asdict())
+    else:
+        say(f"{turned.rewrapped} data keys wrapped anew")
+    if turned.lost:
+        note(f"{turned.lost} data keys open under no key that is there: what they seal is lost unless it is found")
+    raise typer.Exit(1 if turned.lost else 0)
+
+
+@vault.command("retire")
+def retire(
+    name: Annotated[str, typer.Argument(help="The key's name, as `hub vault show` gives it.")], config: Config = None
+) -> None:
+    """Let a key go that nothing is under any more, out of the file of keys too.
+
+    Example: hub vault retire 1f0c77a2
+    """
+    from hub.locker import drop_key
+    from hub.rotation import retire as let_go
+
+    with _ledger(read_settings(config)) as (settings, engine):
+        with engine.begin() as connection:
+            gone = let_go(connection, name, _now())
+        if not gone:
+            wanted = "a key that no data are under any more: see hub vault show"
+            raise typer.BadParameter(wanted, param_hint="NAME")
+        if settings.key_file.exists():
+            drop_key(settings.key_file, name)
+    say(f"{name} is not needed any more")
+
+
+def _use(place: int) -> str:
+    """Say what a key is for by its place in the file: the first wraps."""
+    if place == 0:
+        return "wraps"
+    return "opens" if place > 0 else "missing"
+
+
+def _check_file(settings: Settings) -> None:
+    """Raise ConfigurationError where the keys do not come from a file: whoever keeps them makes them."""
+    from hub.locker import VARIABLE
+    from hub.settings import from_environment
+
+    if settings.encryption.command or from_environment(VARIABLE) is not None:
+        raise ConfigurationError("--new", "keys in a file: put the new key before the others where they come from")
+
+
+def _progress(*, as_json: bool) -> Callable[[int], None]:
+    def advance(done: int) -> None:
+        if not as_json and done and done % 10_000 == 0:
+            note(f"{done} data keys wrapped anew so far")
+
+    return advance
+
+
+def _now() -> int:
+    from hub.clock import system_clock
+
+    return int(system_clock())
+
+
+@contextmanager
+def _ledger(settings: Settings) -> Iterator[tuple[Settings, Engine]]:
+    from hub.database import open_database, require_upgraded
+
+    engine = open_database(settings.database)
+    try:
+        require_upgraded(engine)
+        yield settings, engine
+    finally:
+        engine.dispose()
