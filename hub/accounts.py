@@ -24,6 +24,9 @@ SHORTEST_PASSWORD: Final = 12
 """Characters (ASVS 5.0, 6.2.1, asks for 8 and recommends 15)."""
 
 LONGEST_PASSWORD: Final = 256
+NO_PASSWORD: Final = ""
+"""What is kept for who comes in by an identity provider alone: the hash of nothing."""
+
 MOST_FAILURES: Final = 5
 """Wrong passwords in a row before an account is locked."""
 
@@ -88,13 +91,18 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
-    """A person's stay: the hash of what their browser shows, the token of their forms, until when it is good."""
+    """A person's stay: the hash of what their browser shows, the token of their forms, until when it is good.
+
+    `instead`: the hash of the stay that this browser was in before. `hint`: a provider's token about the person.
+    """
 
     hash: str
     login: str
     csrf: str
     created_at: Instant
     expires_at: Instant
+    instead: str = ""
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ def hash_password(text: str) -> str:
 def is_right(password: str, hashed: str | None) -> bool:
     """Hold a password to its hash; somebody unknown takes as long as somebody known."""
     try:
-        return hasher().verify(hashed or _nobodys(), password[: LONGEST_PASSWORD + 1]) and hashed is not None
+        return hasher().verify(hashed or _nobodys(), password[: LONGEST_PASSWORD + 1]) and bool(hashed)
     except (VerificationError, InvalidHashError):
         return False
 
@@ -138,7 +146,9 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def new_stay(login: str, now: Instant, lasts: timedelta) -> tuple[str, Stay]:
+def new_stay(
+    login: str, now: Instant, lasts: timedelta, instead: str = "", hint: str | None = None
+) -> tuple[str, Stay]:
     """Draw a stay: what the browser is given, and what is kept of it."""
     token = secrets.token_urlsafe(32)
     stay = Stay(
@@ -147,6 +157,8 @@ def new_stay(login: str, now: Instant, lasts: timedelta) -> tuple[str, Stay]:
         csrf=secrets.token_urlsafe(32),
         created_at=now,
         expires_at=later(now, lasts),
+        instead=instead,
+        hint=hint,
     )
     return token, stay
 
@@ -250,13 +262,18 @@ def _enter(connection: Connection, trial: Trial) -> bool:
         locked = {"failures": 0, "locked_until": later(trial.at, LOCKED_FOR)} if failures >= MOST_FAILURES else {}
         connection.execute(update(ACCOUNTS).where(known).values({"failures": failures, **locked}))
         return False
-    stay = trial.stay
     connection.execute(update(ACCOUNTS).where(known).values(failures=0, locked_until=0))
-    over = or_(SESSIONS.c.expires_at <= trial.at, SESSIONS.c.hash == stay.hash)
+    begin(connection, trial.stay)
+    return True
+
+
+def begin(connection: Connection, stay: Stay) -> None:
+    """Begin a stay, which ends the one that the same browser was in, and those whose time is over."""
+    over = or_(SESSIONS.c.expires_at <= stay.created_at, SESSIONS.c.hash.in_((stay.hash, stay.instead)))
     connection.execute(delete(SESSIONS).where(over))
     kept = {"hash": stay.hash, "login": stay.login, "csrf": stay.csrf, "expires_at": stay.expires_at}
-    connection.execute(SESSIONS.insert(), {**kept, "created_at": stay.created_at, "seen_at": stay.created_at})
-    return True
+    at = {"created_at": stay.created_at, "seen_at": stay.created_at}
+    connection.execute(SESSIONS.insert(), {**kept, **at, "hint": stay.hint})
 
 
 def see(connection: Connection, sights: Sequence[tuple[str, Instant]]) -> list[None]:

@@ -23,6 +23,8 @@ from monitoring.console import (
     page_decisions,
     page_entrance,
     page_home,
+    page_identity,
+    page_journal,
     page_list,
     page_map,
     page_papers,
@@ -32,6 +34,7 @@ from monitoring.console import (
     page_request_version,
     page_rights,
     page_statistics,
+    page_way_out,
 )
 from monitoring.console.door import (
     ForbiddenError,
@@ -44,6 +47,7 @@ from monitoring.console.door import (
     is_fragment,
     somebody,
 )
+from monitoring.console.identity_provider import Provider
 from monitoring.console.page_rights import MEANINGS
 from monitoring.console.pages import STATIC, render
 from monitoring.console.texts import marked
@@ -52,6 +56,8 @@ UNTOLD: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": Fa
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     page_entrance.router,
+    page_identity.router,
+    page_way_out.router,
     page_home.router,
     page_list.router,
     page_batches.router,
@@ -64,6 +70,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     page_papers.router,
     page_map.router,
     page_statistics.router,
+    page_journal.router,
 )
 """One a page."""
 
@@ -84,6 +91,8 @@ def build_console(hub: Hub) -> FastAPI:
     """Build the console of a hub."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=UNTOLD)
     app.state.hub = hub
+    identity = hub.settings.console.identity
+    app.state.provider = Provider(identity) if identity else None
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes += [

@@ -237,10 +237,18 @@ def form_of(model: type[Model], *lists: str) -> Any:
     return Depends(read)
 
 
+def wanted_in(request: Request) -> str:
+    """Give the path that is asked for, or that of the page which asks for a part; "" when its address is none."""
+    asked = URL(request.headers.get("hx-current-url", "")) if is_fragment(request) else request.url
+    try:
+        return asked.path + (f"?{asked.query}" if asked.query else "")
+    except ValueError:
+        return ""
+
+
 def entrance(request: Request) -> str:
     """Write the address of the entrance, which leads back to the page that was wanted."""
-    asked = URL(request.headers.get("hx-current-url", "")) if is_fragment(request) else request.url
-    wanted = asked.path + (f"?{asked.query}" if asked.query else "")
+    wanted = wanted_in(request)
     stays = request.method == "GET" or is_fragment(request)
     back = wanted if stays and wanted.startswith("/console/") else "/console/"
     return f"/console/connexion?suite={quote(back, safe='')}"

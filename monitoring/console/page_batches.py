@@ -27,6 +27,7 @@ from hub.routing import Await
 from hub.settlement import ROOM
 from hub.tables import REQUESTS
 from hub.tables_operations import BatchState, Outlook, RowOutcome
+from hub.views import visible
 from monitoring.console.batch_labels import ACTIONS, OUTCOMES, OUTLOOKS, STATES, told
 from monitoring.console.door import FormError, Here, Person, Proved, Reader, form_of
 from monitoring.console.pages import render
@@ -223,7 +224,7 @@ async def _ask(
     """Ask what is to be done; where that was asked in vain, say why."""
     status, said = wrong
     meant = await hub.ledger.read(_meant, person, chosen)
-    reasons = await hub.ledger.read(_reasons, hub.ledger.book, [one // ROOM for one in meant])
+    reasons = await hub.ledger.read(_reasons, hub.ledger.book, person, [one // ROOM for one in meant])
     return _render(
         request, person, "batch_choice.html.j2", status=status, chosen=chosen, reasons=reasons, wrong=said, most=MOST
     )
@@ -297,11 +298,11 @@ def _meant(connection: Connection, person: Person, chosen: Chosen) -> Sequence[i
     return subjects(connection, person.principal, _criteria(chosen), MOST).found
 
 
-def _reasons(connection: Connection, book: Book, numbers: Sequence[int]) -> list[str]:
-    """List the reasons by which the steps that these requests await may be refused."""
+def _reasons(connection: Connection, book: Book, person: Person, numbers: Sequence[int]) -> list[str]:
+    """List the reasons by which the steps that these requests await may be refused, of those this person may see."""
     columns = REQUESTS.c
     awaited = select(columns.version, columns.awaiting).where(
-        columns.number.in_(numbers[:MOST]), columns.awaiting != ""
+        columns.number.in_(numbers[:MOST]), columns.awaiting != "", *visible(person.principal)
     )
     steps = [
         book.known(row.version).route.named.get(row.awaiting)

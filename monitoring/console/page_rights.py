@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -59,9 +59,10 @@ class Passwords(BaseModel):
 
 
 @router.get("/mes-droits")
-async def show_rights(request: Request, person: Somebody, dit: str = "") -> Response:
+async def show_rights(request: Request, hub: Here, person: Somebody, dit: str = "") -> Response:
     """Show a person's rights and preferences."""
-    return _page(request, person, SAID.get(dit, ""))
+    row = await hub.ledger.read(account_row, person.login)
+    return _page(request, person, SAID.get(dit, ""), has_password=bool(row and row.password))
 
 
 @router.post("/mes-droits/preferences")
@@ -96,6 +97,7 @@ SAID: Final = {"preferences": marked("Your preferences are kept.")}
 """What the page says once something was done."""
 
 
-def _page(request: Request, person: Person, said: str, status: int = 200) -> Response:
-    lines = [(*MEANINGS[right], person.may(right)) for right in Right]
-    return render(request, person, "rights.html.j2", status=status, lines=lines, said=said, shortest=SHORTEST_PASSWORD)
+def _page(request: Request, person: Person, said: str, status: int = 200, *, has_password: bool = True) -> Response:
+    values: dict[str, Any] = {"lines": [(*MEANINGS[right], person.may(right)) for right in Right], "said": said}
+    values |= {"shortest": SHORTEST_PASSWORD, "has_password": has_password}
+    return render(request, person, "rights.html.j2", status=status, **values)

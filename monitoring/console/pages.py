@@ -30,6 +30,7 @@ NAVIGATION: Final = (
     ("/console/lots", marked("Batches"), Right.METADATA),
     ("/console/carte", marked("Map"), Right.METADATA),
     ("/console/statistiques", marked("Statistics"), Right.METADATA),
+    ("/console/journal", marked("Journal"), Right.AUDIT),
 )
 """The pages that every page leads to: address, name, and who may."""
 

@@ -89,13 +89,13 @@ class Console:
 
 
 @asynccontextmanager
-async def serving(said, hashed, **how):
-    """Serve a hub with its console on a free port."""
+async def serving(said, hashed, listening=None, **how):
+    """Serve a hub with its console on a free port, or where somebody listens already."""
     async with open_hub(said, **how) as opened:
         config = uvicorn.Config(build_api(opened), port=0, log_config=None, lifespan="off")
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None
-        task = asyncio.create_task(server.serve())
+        task = asyncio.create_task(server.serve(listening and [listening]))
         while not server.started:
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
