@@ -17,6 +17,7 @@ from hub.facets import DISTRICT, Facets, Observer, Position
 from hub.lifecycle import FINAL, State
 from hub.mapping import FAILURES, Expression
 from hub.model import Duration, Frozen, Instant, Status
+from hub.privacy.terms import Privacy
 
 RECEIVED: Final = "Demande reçue"
 UNDER_WAY: Final = "En cours d'intégration"
@@ -295,6 +296,7 @@ class RouteFile(Frozen):
     facets: Facets = Field(default_factory=dict)
     place: Position | None = None
     keys: Keys = Field(default_factory=dict)
+    privacy: Privacy = Privacy()
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -382,6 +384,7 @@ class Route:
             said.steps,
             said.clock,
         )
+        self.privacy = said.privacy
         sources = {*_sources(said.steps), *([said.clock.since] if said.clock and said.clock.since else [])}
         self._expressions = {source: _compiled(said.route, source) for source in sources}
         self.has_expressions = bool(self._expressions)

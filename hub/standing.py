@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, exists, select
+from sqlalchemy import Connection, Row, exists, or_, select
 
 from hub.book import Book
 from hub.lifecycle import FINAL, State
@@ -15,6 +15,7 @@ from hub.routing import TIMER, UNDO, Await, Deliver, Done, Notify, only_asks
 from hub.statements import Prepared, listed
 from hub.tables import DELIVERIES, REQUESTS, TARGETS
 from hub.tables_operations import FINALIZATIONS, Proof
+from hub.tables_privacy import KEEPINGS
 from hub.verbs import Standing
 
 CLOSINGS: Final = Prepared(select(FINALIZATIONS).where(listed(FINALIZATIONS.c.delivery)))
@@ -91,12 +92,14 @@ def perhaps_taken(book: Book, connection: Connection, delivery: Any, request: An
 
 
 def is_undone(connection: Connection, delivery: Any, request: Any) -> bool:
-    """Say whether a request was cancelled, or this part of it is being taken back: it cannot be taken up again."""
+    """Say whether a request was cancelled or purged, or this part of it is taken back: it cannot be taken up again."""
     if request.cancelled or delivery.state != State.FINALIZED:
         return bool(request.cancelled)
     columns = DELIVERIES.c
     reversal = columns.step == f"{delivery.step}{UNDO}", columns.item == delivery.item
-    return bool(connection.scalar(select(exists().where(columns.request == delivery.request, *reversal))))
+    taken_back = exists().where(columns.request == delivery.request, *reversal)
+    purged = exists().where(KEEPINGS.c.request == delivery.request, KEEPINGS.c.purged_at.is_not(None))
+    return bool(connection.scalar(select(or_(taken_back, purged))))
 
 
 def candidates(book: Book, connection: Connection, delivery: Any, request: Any) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ SENTENCES: Final[Mapping[Why, str]] = MappingProxyType(
         Why.SAME_PERSON: "Vous avez proposé cette finalisation : une autre personne doit l'approuver.",
         Why.NOT_FINALIZED: "Cet envoi n'est pas finalisé à la main.",
         Why.CONFIRMED: "Le logiciel a confirmé la référence : cet envoi ne peut plus être rouvert.",
-        Why.TAKEN_BACK: "La demande est annulée, ou cet envoi a été repris au logiciel : il ne peut plus être rouvert.",
+        Why.TAKEN_BACK: "La demande est annulée ou purgée, ou cet envoi a été repris : il ne peut plus être rouvert.",
         Why.ALREADY_CURRENT: "La demande suit déjà la version courante de sa démarche.",
         Why.KIND_GONE: "Cette démarche n'est plus proposée : elle n'a pas de version courante.",
         Why.DATA_UNFIT: "Les données de la demande ne conviennent pas à la version courante : corrigez-les d'abord.",

@@ -40,6 +40,9 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
 TABLES: Final[Mapping[str, str]] = {
     "Settings": "setting",
     "Bucket": "of a bucket",
+    "IdentitySettings": "of an identity provider",
+    "Retention": "of retention",
+    "Privacy": "of a kind's privacy",
     "TargetSettings": "of a target",
     "FrontEnd": "of a front end",
     "Policy": "policy",

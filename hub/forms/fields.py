@@ -10,6 +10,7 @@ import orjson
 
 from hub.enclosures import KEYWORD
 from hub.forms.model import FormField, plain
+from hub.privacy.classes import DataClass
 
 MOST_FILES: Final = 20
 """Files that a request may have."""
@@ -42,6 +43,12 @@ class FieldType:
     compares: bool = True
     chooses: bool = False
     """Whether it lives by its options."""
+    data_class: DataClass = DataClass.FREE_TEXT
+    """What it tells of a person, unless the field says it."""
+
+    def data_class_of(self, field: FormField) -> DataClass:
+        """Say what a field of this type tells of a person; a choice from a list tells nothing by itself."""
+        return field.data_class or (DataClass.NONE if field.options else self.data_class)
 
 
 def quoted(text: str) -> str:
@@ -190,21 +197,28 @@ HOLDING: Final = (
         "Email",
         _fixed(format="email", maxLength=254),
         _one_of("lea.martin@example.org", "noe.petit@example.org"),
+        data_class=DataClass.CONTACT,
     ),
     FieldType("Sélection", _choice, _chosen, _labels, chooses=True),
-    FieldType("Case à cocher", _box, _ticked, _yes_or_no),
+    FieldType("Case à cocher", _box, _ticked, _yes_or_no, data_class=DataClass.NONE),
     FieldType("Bouton radio", _choice, _chosen, _labels, chooses=True),
-    FieldType("Fichier", _file, _files, _joined, compares=False),
+    FieldType("Fichier", _file, _files, _joined, compares=False, data_class=DataClass.ATTACHMENT),
     FieldType(
         "Géolocalisation",
         _position,
         _one_of(*HERE),
         lambda _field, path: f'{path}.($string(lat) & ", " & $string(lon))',
         compares=False,
+        data_class=DataClass.PLACE,
     ),
-    FieldType("Adresse", _address, _one_of(*ADDRESSES), _address_lines, compares=False),
-    FieldType("Téléphone", _fixed(**PHONE), _one_of("06 39 98 12 34", "01 99 00 77 70")),
-    FieldType("IBAN", _fixed(**IBAN), _one_of("FR7630006000011234567890189", "DE89370400440532013000")),
+    FieldType("Adresse", _address, _one_of(*ADDRESSES), _address_lines, compares=False, data_class=DataClass.ADDRESS),
+    FieldType("Téléphone", _fixed(**PHONE), _one_of("06 39 98 12 34", "01 99 00 77 70"), data_class=DataClass.CONTACT),
+    FieldType(
+        "IBAN",
+        _fixed(**IBAN),
+        _one_of("FR7630006000011234567890189", "DE89370400440532013000"),
+        data_class=DataClass.BANK,
+    ),
     FieldType(
         "Date",
         _fixed(format="date"),
@@ -212,7 +226,7 @@ HOLDING: Final = (
         lambda _field, path: f"$date_fr({path})",
     ),
     FieldType("Heure", _fixed(**HOUR), _one_of("14:30", "08:05")),
-    FieldType("SIRET", _fixed(**SIRET), _one_of("21130001500016", "73282932000074")),
+    FieldType("SIRET", _fixed(**SIRET), _one_of("21130001500016", "73282932000074"), data_class=DataClass.REFERENCE),
 )
 """Those that hold one answer."""
 

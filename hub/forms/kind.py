@@ -13,6 +13,7 @@ from hub.forms.model import Condition, Form, FormField
 from hub.forms.proof import conditions_of, shows
 from hub.forms.shelf import PREFIX, kind_of
 from hub.mapping import CompiledMapping
+from hub.privacy.classes import KEYWORD as CLASS
 from hub.routing import ACCEPTED, INTEGRATION_ERROR
 
 TARGET: Final = "courriel"
@@ -105,15 +106,19 @@ def _property(field: FormField) -> dict[str, Any]:
     known = type_of(field)
     said = {"title": field.title, **({"description": field.help} if field.help else {}), "x-type": field.type}
     if known is not None:
-        return said | known.schema(field)
+        return said | {CLASS: known.data_class_of(field)} | known.schema(field)
     rows = [one for one in field.fields if not is_a(one, COMMENT)]
     inside = {one.code: [one.visible_if] for one in rows if one.visible_if}
-    return said | {
-        "type": "array",
-        "minItems": field.min,
-        "maxItems": field.max or MOST_ROWS,
-        "items": {"title": field.title, **_level(rows, inside)},
-    }
+    return (
+        said
+        | ({CLASS: field.data_class} if field.data_class else {})
+        | {
+            "type": "array",
+            "minItems": field.min,
+            "maxItems": field.max or MOST_ROWS,
+            "items": {"title": field.title, **_level(rows, inside)},
+        }
+    )
 
 
 def _guard(field: FormField, conditions: Sequence[Condition], by_code: Mapping[str, FormField]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, ValidationError
 
 from hub.model import Frozen
+from hub.privacy.classes import DataClass
 
 CODE: Final = r"^[a-z][a-z0-9_]{0,39}$"
 
@@ -68,7 +69,8 @@ def _read_option(said: Any) -> Any:
 class FormField(Frozen):
     """One field of a form; which members matter depends on its type.
 
-    `min`, `max`: how many, of a collection or of files. `fields`: those of a collection.
+    `min`, `max`: how many, of a collection or of files. `fields`: those of a collection. `data_class`: what it tells
+    of a person, where its type does not say it.
     """
 
     type: str
@@ -83,6 +85,7 @@ class FormField(Frozen):
     min_length: int = Field(default=0, ge=0, le=20_000)
     max_length: int | None = Field(default=None, ge=1, le=20_000)
     visible_if: Condition | None = None
+    data_class: DataClass | None = None
     fields: tuple[FormField, ...] = ()
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hub.errors import ConfigurationError
+from hub.privacy.classes import KEYWORD, DataClass
 from hub.scaffold.sheets import as_json, sheet
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
@@ -36,6 +37,14 @@ SORTS: Final[dict[str, tuple[dict[str, Any], tuple[Any, Any, Any]]]] = {
     ),
 }
 """What a field may be: its schema, and a value of it for each sample."""
+
+CLASSES: Final = {
+    "boolean": DataClass.NONE,
+    "integer": DataClass.NONE,
+    "number": DataClass.NONE,
+    "email": DataClass.CONTACT,
+}
+"""What a field tells of a person, to begin with; the others are free text until somebody says better."""
 
 SAMPLES: Final = ("simple", "complet", "au_guichet")
 USUAL: Final = ("objet:text", "description:text?")
@@ -72,7 +81,8 @@ class Field:
     def schema(self) -> dict[str, Any]:
         """Its JSON Schema."""
         said = "À dire." if self.required else "Facultatif."
-        return {"title": self.title, "description": said, **SORTS[self.sort][0]}
+        data_class = CLASSES.get(self.sort, DataClass.FREE_TEXT)
+        return {"title": self.title, "description": said, KEYWORD: data_class, **SORTS[self.sort][0]}
 
 
 def kind_files(name: str, title: str = "", fields: tuple[str, ...] = ()) -> dict[str, str]:

@@ -1,0 +1,151 @@
+"""Everything that the hub holds of some requests, opened: for the person who asks what is known of them."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, Row, select
+
+from hub.attachments import FIELDS, Described
+from hub.book import Book
+from hub.privacy.classes import DataClass
+from hub.privacy.retention import Terms
+from hub.privacy.tokens import known_fields
+from hub.records import opened
+from hub.settlement import answer_at, given_at, iso, key_of
+from hub.tables import ATTACHMENTS, ATTEMPTS, DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
+from hub.tables_operations import FINALIZATIONS, PLACES
+from hub.tables_privacy import KEEPINGS
+from hub.vault import BODY, Sealer, SealError
+
+MOMENTS: Final = frozenset({"at", "received_at", "updated_at", "ended_at", "due_at", "created_at", "sent_at"})
+OF_DELIVERY: Final = ("step", "target", "state", "reference", "created_at", "updated_at")
+UNREADABLE: Final = "its key is gone: nobody can read it"
+
+
+def export(connection: Connection, book: Book, terms: Terms, numbers: Sequence[int]) -> dict[str, Any]:
+    """Give everything of these requests, as JSON holds it."""
+    rows = connection.execute(select(REQUESTS).where(REQUESTS.c.number.in_(numbers)).order_by(REQUESTS.c.number))
+    return {
+        "exported_at": iso(book.now()),
+        "requests": [_Telling(connection, book, row).tell(terms) for row in rows.all()],
+    }
+
+
+def files_of(connection: Connection, numbers: Sequence[int]) -> list[Described]:
+    """List the files of these requests."""
+    columns = [ATTACHMENTS.c[name] for name in FIELDS]
+    mine = select(*columns).where(ATTACHMENTS.c.request.in_(numbers)).order_by(ATTACHMENTS.c.id)
+    return [Described(*row) for row in connection.execute(mine)]
+
+
+def place_of(described: Described) -> str:
+    """Say where a file lies in what is handed over."""
+    return f"pieces/{described.request:09d}/{described.id[:8]}-{described.name.replace('/', '_')}"
+
+
+class _Telling:
+    """One request, with what opens it."""
+
+    def __init__(self, connection: Connection, book: Book, request: Row[Any]) -> None:
+        self._connection, self._book, self._request = connection, book, request
+        self._sealer = book.vault.sealer(request.number, request.data_key)
+        self._definition = book.known(request.version) if book.can_read(connection, request.version) else None
+
+    def tell(self, terms: Terms) -> dict[str, Any]:
+        """Tell everything of it."""
+        number, kind = int(self._request.number), str(self._request.kind)
+        plain = ("front_end", "site", "kind", "channel", "external_reference", "status", "stage", *sorted(MOMENTS))
+        said = {name: getattr(self._request, name) for name in plain if name in REQUESTS.c}
+        known = known_fields(self._definition, self._book.catalogue.kinds.get(kind))
+        lasting = terms(kind)
+        return {
+            "number": f"{number:09d}",
+            "title": self._definition.route.title if self._definition else kind,
+            **_dated(said),
+            "kept_days_after_its_end": lasting.after_end.days,
+            "kept_longer": self._rows(KEEPINGS, number),
+            "classes": {leaf.name: leaf.data_class for leaf in known.values() if leaf.data_class is not DataClass.NONE},
+            "said": self._json(BODY, self._request.body),
+            "said_before_corrections": [
+                {**_dated({"at": row.at, "actor": row.actor}), "said": self._json(BODY, row.body)}
+                for row in self._found(REVISIONS, number)
+            ],
+            "recipients": [self._delivery(row) for row in self._found(DELIVERIES, number)],
+            "events": self._rows(EVENTS, number),
+            "decisions": self._rows(DECISIONS, number),
+            "place": self._rows(PLACES, number),
+            "files": [
+                {"name": one.name, "media_type": one.media_type, "size": one.size, "file": place_of(one)}
+                for one in files_of(self._connection, [number])
+            ],
+        }
+
+    def _found(self, table: Any, number: int) -> Sequence[Row[Any]]:
+        return self._connection.execute(select(table).where(table.c.request == number)).all()
+
+    def _rows(self, table: Any, number: int) -> list[dict[str, Any]]:
+        return [_dated(dict(row._mapping)) for row in self._found(table, number)]  # noqa: SLF001  # its public name
+
+    def _delivery(self, row: Row[Any]) -> dict[str, Any]:
+        """Tell who was sent something, when, what exactly, and what they answered."""
+        attempts = select(ATTEMPTS).where(ATTEMPTS.c.delivery == row.id).order_by(ATTEMPTS.c.id)
+        closed = select(FINALIZATIONS).where(FINALIZATIONS.c.delivery == row.id)
+        plain = {
+            name: getattr(row, name) for name in ("step", "target", "state", "reference", "created_at", "updated_at")
+        }
+        return {
+            "key": key_of(row.id),
+            **_dated(plain),
+            "given": self._json(given_at(row.ordinal), row.given),
+            "answered": self._json(answer_at(row.id), row.answer),
+            "closed_by_hand": [_dated(dict(one._mapping)) for one in self._connection.execute(closed)],  # noqa: SLF001
+            "attempts": [
+                {
+                    "kind": one.kind,
+                    "outcome": one.outcome,
+                    "code": one.code,
+                    "started_at": iso(one.started_at),
+                    "ended_at": iso(one.ended_at),
+                    "sent": _text(one.sent),
+                    "answered": _text(one.answered),
+                }
+                for one in map(self._opened, self._connection.execute(attempts))
+            ],
+        }
+
+    def _opened(self, row: Row[Any]) -> Any:
+        return opened(self._sealer, row)
+
+    def _json(self, place: str, text: str) -> Any:
+        return _read(self._sealer, place, text)
+
+
+def _read(sealer: Sealer, place: str, text: str) -> Any:
+    if not text:
+        return None
+    try:
+        return orjson.loads(sealer.open(place, text))
+    except SealError:
+        return UNREADABLE
+
+
+def _dated(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Write moments as people read them."""
+    return dict(_as_read(said))
+
+
+def _as_read(said: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in said.items():
+        yield name, iso(value) if value and (name in MOMENTS or name.endswith("_at") or name == "until") else value
+
+
+def _text(content: bytes) -> str:
+    """Write what went over the wire: as text where it is some."""
+    try:
+        return bytes(content).decode()
+    except UnicodeDecodeError:
+        return f"base64:{b64encode(content).decode()}"

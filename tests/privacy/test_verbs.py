@@ -1,0 +1,105 @@
+"""`hub gdpr` at the keyboard: what is due is listed, kept longer on a ground, handed over, erased, or refused."""
+
+import asyncio
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from hub.cli_gdpr import gdpr
+from tests.privacy.conftest import EMAIL, FAMILY, IN_FILE, SECRET
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def run(tmp_path, make_aviary):
+    """Run a verb on the town's ledger."""
+
+    def running(*words):
+        file = tmp_path / "hub.yaml"
+        said = {
+            "database": f"sqlite:///{tmp_path}/hub.db",
+            "homes": ["home"],
+            "files": "files",
+            "secret_file": "secret",
+        }
+        file.write_text(yaml.safe_dump(said))
+        found = CliRunner().invoke(gdpr, [*words, "--config", str(file), "--json"])
+        assert found.exception is None or isinstance(found.exception, SystemExit), found.output
+        return found.exit_code, json.loads(found.stdout) if found.stdout.startswith(("[", "{")) else found.output
+
+    return running
+
+
+async def test_a_person_is_handed_what_is_held_and_then_erased(make_aviary, run, tmp_path):
+    async with make_aviary(sealed=True) as town:
+        done = await town.submit("depot")
+        await town.settle(done, "done")
+        parked = await town.submit("instruit")
+        await town.settle(parked, "waiting")
+        await town.told(done, parked)
+    code, said = await asyncio.to_thread(run, "export", "--email", EMAIL, "--out", str(tmp_path / "export"))
+    assert (code, sorted(said["requests"])) == (0, sorted([f"{done:09d}", f"{parked:09d}"]))
+    told = json.loads((tmp_path / "export/demandes.json").read_text())
+    assert SECRET in json.dumps(told, ensure_ascii=False)
+    first = next(one for one in told["requests"] if one["number"] == f"{done:09d}")
+    sent = next(one for one in first["recipients"] if one["target"] == "cible")
+    assert EMAIL in sent["attempts"][0]["sent"]
+    assert any(IN_FILE.encode() in file.read_bytes() for file in (tmp_path / "export/pieces").rglob("*.pdf"))
+    code, rows = await asyncio.to_thread(run, "erase", "--email", EMAIL, "--name", FAMILY)
+    assert code == 1
+    assert {row["number"]: bool(row["held"]) for row in rows} == {f"{done:09d}": False, f"{parked:09d}": True}
+    code, rows = await asyncio.to_thread(run, "erase", "--number", f"{parked:09d}", "--force", "décision du délégué")
+    assert (code, [row["erased"] for row in rows]) == (0, [True])
+    assert (await asyncio.to_thread(run, "export", "--email", EMAIL, "--out", str(tmp_path / "again")))[0] == 1
+    assert not (tmp_path / "again").exists()
+
+
+async def test_a_request_is_kept_longer_on_a_ground(make_aviary, run, database):
+    async with make_aviary() as town:
+        number = await town.submit("depot")
+        await town.settle(number, "done")
+        await town.told(number)
+        town.change("UPDATE request SET ended_at = ended_at - :y", y=400 * 86_400_000)
+    number = f"{number:09d}"
+    assert (await asyncio.to_thread(run, "due"))[1][0] | {"at": ""} == {
+        "number": number,
+        "kind": "depot",
+        "why": "ended",
+        "at": "",
+        "is_due": True,
+        "held": "",
+        "classes": [],
+    }
+    assert (await asyncio.to_thread(run, "purge"))[1] == {"due": 1}
+    code, _ = await asyncio.to_thread(
+        run, "extend", number, "--until", "2090-01-01", "--ground", "litigation", "--reason", "Référé n° 12"
+    )
+    assert code == 0
+    assert [(row["held"], row["is_due"]) for row in (await asyncio.to_thread(run, "due"))[1]] == [("extended", False)]
+    assert (await asyncio.to_thread(run, "purge", "--now"))[1] == {"purged": 0, "trimmed": 0, "files": 0}
+    assert (await asyncio.to_thread(run, "erase", "--number", number))[1][0][
+        "held"
+    ] == "it is kept longer on a legal ground"
+    assert (
+        await asyncio.to_thread(
+            run, "extend", "999999999", "--until", "2090-01-01", "--ground", "audit", "--reason", "x"
+        )
+    )[0] == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("erase",),
+        ("erase", "--name", FAMILY),
+        ("erase", "--number", "12"),
+        ("erase", "--number", "100000000", "--email", EMAIL),
+        ("extend", "100000000", "--until", "2090-01-01", "--ground", "caprice", "--reason", "x"),
+        ("extend", "100000000", "--until", "2020-01-01", "--ground", "audit", "--reason", "x"),
+    ],
+)
+def test_what_is_not_said_clearly_is_refused(run, database, words):
+    assert run(*words)[0] == 2
