@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Pool
 from hub import acts, claims, intake, records, targets, testimony
 from hub import book as book_module
 from hub.acts import Act, Done
+from hub.audit import Chain, Operation, Telling
 from hub.book import Book
 from hub.catalogue import Catalogue
 from hub.claims import Intent, Order, Taken
@@ -42,6 +43,7 @@ class Ledger:
         self.engine, self.book = engine, book
         self._server = beside_the_loop(engine) if engine.dialect.name == "postgresql" else None
         self._writer = self._open_writer(owner)
+        self._accept = partial(intake.accept, book)
         self._claim = partial(claims.claim, book)
         self._record = partial(records.record, book)
         self._act: Acting = partial(acts.act, book)
@@ -49,6 +51,7 @@ class Ledger:
         self._nudge = partial(testimony.nudge, book)
         self._hear = partial(testimony.hear, book)
         self._keep: Keeping = partial(book_module.keep, book)
+        self._audited: Mapping[Operation, Operation] = {}
         self._numbers = range(0)
         self._refill = asyncio.Lock()
 
@@ -62,6 +65,13 @@ class Ledger:
             return Writer(partial(FileTransactions, self.engine))
         return Writer(partial(ServerTransactions, self._server, owner), apart=True)
 
+    def audit_with(self, chain: Chain, telling: Mapping[Operation, Telling], verbs: Mapping[Any, Telling]) -> None:
+        """Have operations, and those of our own verbs, write what they do in the audit from now on."""
+        self._audited = {operation: chain.beside(operation, told) for operation, told in telling.items()}
+        self._act = chain.beside(self._act, verbs[acts.act])
+        self._switch = chain.beside(self._switch, verbs[targets.switch])
+        self._keep = chain.beside(self._keep, verbs[book_module.keep])
+
     async def number(self) -> int:
         """Take the next request number."""
         while not self._numbers:
@@ -73,7 +83,7 @@ class Ledger:
 
     async def accept(self, arrival: Arrival) -> Acceptance:
         """Write a request down; raises KeyReusedError or ReferenceTakenError."""
-        return await self._writer.run(intake.accept, arrival)
+        return await self._writer.run(self._accept, arrival)
 
     async def claim(self, order: Order) -> Taken:
         """Take due deliveries of one target in hand."""
@@ -109,7 +119,7 @@ class Ledger:
 
     async def write(self, operation: Callable[[Connection, Sequence[Any]], Sequence[Any]], item: Any) -> Any:
         """Run any other statement; `operation` must be the same object each time, to be batched."""
-        return await self._writer.run(operation, item)
+        return await self._writer.run(self._audited.get(operation, operation), item)
 
     async def read(
         self, query: Callable[Concatenate[Connection, Params], Result], *args: Params.args, **named: Params.kwargs
