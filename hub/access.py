@@ -58,17 +58,22 @@ SCOPES: Final[Mapping[Role, frozenset[Scope]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who speaks: a key's prefix, its house, its role, and the kinds and sites it is kept to (empty: all)."""
+    """Who speaks: a key's prefix, its house, its role, and the kinds and sites it is kept to (empty: all).
+
+    `prefix` names a client of the authorization server where a token stands for a key, and `scopes` what that token
+    narrows the role to.
+    """
 
     prefix: str
     front_end: str
     role: Role
     kinds: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
+    scopes: frozenset[Scope] | None = None
 
     def may(self, scope: Scope) -> bool:
-        """Say whether the role covers `scope`."""
-        return scope in SCOPES[self.role]
+        """Say whether the role covers `scope`, and so does the token if there is one."""
+        return scope in SCOPES[self.role] and (self.scopes is None or scope in self.scopes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,7 @@ class Key:
     sites: frozenset[str] = frozenset()
     expires_at: Instant | None = None
     revoked_at: Instant | None = None
+    last_used_at: Instant | None = None
 
     def alive(self, now: Instant) -> bool:
         """Say whether it is neither revoked nor expired."""
@@ -130,12 +136,13 @@ class Keyring:
         self._load, self._pepper, self._clock = load, pepper, clock
         self._known: dict[str, tuple[Instant, Key]] = {}
         self._proved: dict[bytes, tuple[Key, Principal]] = {}
+        self._used: dict[str, Instant] = {}
 
     async def authenticate(self, header: str | None) -> Principal:
         """Read an Authorization header; raises one and the same Problem 401 whatever is wrong with it."""
         found = CREDENTIAL.fullmatch(header or "")
         if found is None:
-            raise _unknown()
+            raise unknown()
         key = await self._find(found[2])
         return self._prove(found[1], key)
 
@@ -146,14 +153,21 @@ class Keyring:
         if key is None or proved is not key or principal is None:
             same = hmac.compare_digest(_hash(self._pepper, text), key.hash if key else NOBODY)
             if key is None or not same:
-                raise _unknown()
+                raise unknown()
             principal = key.principal()
             self._proved[seen] = key, principal
             while len(self._proved) > MOST_REMEMBERED:
                 del self._proved[next(iter(self._proved))]
-        if not key.alive(self._clock()):
-            raise _unknown()
+        now = self._clock()
+        if not key.alive(now):
+            raise unknown()
+        self._used[key.prefix] = now
         return principal
+
+    def take_used(self) -> list[tuple[str, Instant]]:
+        """Give which keys were used since this was last asked, and when each was last."""
+        used, self._used = self._used, {}
+        return list(used.items())
 
     def forget(self, prefix: str) -> None:
         """Read this key again at its next use, as when it has just been revoked."""
@@ -176,6 +190,12 @@ class Keyring:
         self._known[key.prefix] = later(self._clock(), REMEMBERED), key
 
 
+def everybody(principal: Principal) -> None:
+    """Let pass who may act on what all share: kept to no house, no kind and no site; raises Problem 403."""
+    if not _everywhere(principal) or principal.kinds or principal.sites:
+        raise Problem(ProblemType.FORBIDDEN, "Cette clé ne couvre qu'une partie de ce que cette action touche.")
+
+
 def require(principal: Principal, scope: Scope) -> None:
     """Let pass who may do `scope`; raises Problem 403."""
     if not principal.may(scope):
@@ -195,9 +215,12 @@ def same_house(principal: Principal, front_end: str) -> None:
 
     Agents and operators may belong to every house, a front end only to its own.
     """
-    everywhere = principal.front_end == EVERY_HOUSE and principal.role is not Role.FRONT_END
-    if not everywhere and principal.front_end != front_end:
+    if not _everywhere(principal) and principal.front_end != front_end:
         raise Problem(ProblemType.NOT_FOUND)
+
+
+def _everywhere(principal: Principal) -> bool:
+    return principal.front_end == EVERY_HOUSE and principal.role is not Role.FRONT_END
 
 
 def blind(secret: bytes, value: str) -> str:
@@ -223,7 +246,8 @@ def _hash(pepper: bytes, plain: str) -> bytes:
     return hmac.digest(pepper, plain.encode(), "sha256")
 
 
-def _unknown() -> Problem:
+def unknown() -> Problem:
+    """Refuse a caller who is not known, whatever the reason: the answer is one and the same."""
     return Problem(
         ProblemType.UNAUTHENTICATED,
         "La clé d'accès est absente, inconnue ou n'est plus valable.",

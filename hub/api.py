@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -27,18 +27,11 @@ from hub import (
 from hub.api_door import MEANINGS, problem_of
 from hub.api_schema import DESCRIPTION, TITLE, describer
 from hub.app import Hub
+from hub.audit_door import heed
+from hub.headers import guard
 from hub.health import HEALTH
 from hub.problems import install, on_unknown
 from hub.tracing import begun, heard, within
-
-GUARDS: Final = {
-    b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"referrer-policy": b"no-referrer",
-    b"x-content-type-options": b"nosniff",
-    b"x-frame-options": b"DENY",
-}
-"""Headers that every answer bears, unless its route says otherwise."""
 
 UNTOLD: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 """The framework tells nobody anything: monitors do, and exceptions' texts may hold personal data."""
@@ -77,7 +70,8 @@ class Door(FastAPI):
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = guard(message.get("headers", ()))
+                await heed(self.state.hub, scope, message["status"])
+                message["headers"] = guard(message.get("headers", ()), scope["scheme"])
             await send(message)
 
         if scope["type"] != "http":
@@ -91,13 +85,6 @@ class Door(FastAPI):
         else:
             with within(begun(caller)):
                 await super().__call__(scope, receive, guarded)
-
-
-def guard(headers: Any) -> list[tuple[bytes, bytes]]:
-    """Add the guards to an answer's headers; what the answer says itself stands."""
-    said = list(headers)
-    names = {name for name, _ in said}
-    return said + [(name, value) for name, value in GUARDS.items() if name not in names]
 
 
 def build_api(hub: Hub) -> FastAPI:

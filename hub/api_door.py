@@ -65,7 +65,9 @@ def holder_of(scope: Scope) -> Callable[..., Awaitable[Principal]]:
     """Make a dependency that lets pass who holds a key for `scope`; raises Problem 401 or 403."""
 
     async def authenticated(request: Request, _shown: Annotated[Any, Security(BEARER)]) -> Principal:
-        principal = await hub_of(request).keyring.authenticate(request.headers.get("authorization"))
+        header = request.headers.get("authorization")
+        principal = await hub_of(request).callers.authenticate(header, request.scope)
+        request.state.caller = principal
         require(principal, scope)
         return principal
 
@@ -132,7 +134,7 @@ def check_correction(found: Found, data: Mapping[str, Any] | None, definition: D
     if data is None:
         return
     definition = definition or found.definition
-    body = orjson.loads(found.row.body)
+    body = orjson.loads(found.body)
     hold(definition, data, body.get("attachments", []))
     try:
         rehearse(definition.route, {**body, "data": data})
@@ -160,8 +162,8 @@ async def perform(hub: Hub, wanted: Act, *targets: str) -> Done:
 
 
 def actor_of(caller: Principal) -> str:
-    """Name a caller in the audit: the house, and which of its keys; at most 80 characters."""
-    return f"{caller.front_end[:67]}/{caller.prefix}"
+    """Name a caller in the audit: the house, and which of its keys or clients; at most 80 characters."""
+    return f"{caller.front_end[: 79 - len(caller.prefix)]}/{caller.prefix}"
 
 
 def next_page(request: Request, last: int) -> str:

@@ -51,7 +51,8 @@ Name = Annotated[str | None, Query(min_length=1, max_length=1000, description="L
     status_code=201,
     summary="Déposer une pièce jointe",
     description="Un fichier jpg, jpeg, png ou pdf d'au plus 10 Mo, reconnu à son contenu : tel quel, ou seul dans un "
-    "formulaire. Son `id` se met ensuite dans `attachments` d'une seule demande.",
+    "formulaire. Ce qu'un téléphone écrit après la fin d'une photo (un film, des mesures) en est retiré : `size` et "
+    "`sha256` sont ceux du fichier gardé. Son `id` se met ensuite dans `attachments` d'une seule demande.",
     responses=refusals(*STRICT_BODY, ProblemType.FILE_REFUSED),
     openapi_extra=UPLOAD,
 )
@@ -159,7 +160,7 @@ def _said_name(request: Request) -> str:
     message["Content-Disposition"] = header
     try:
         return message.get_filename("")
-    except UnicodeError:  # some charsets that Python knows raise it whatever they are told
+    except ValueError:  # some charsets that Python knows raise it whatever they are told, and a name with a NUL
         return ""
 
 

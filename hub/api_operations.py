@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 from starlette.requests import Request
 
 from hub import api_deliveries
+from hub.access import Principal, everybody
 from hub.acts import Assign, Note
 from hub.api_door import Here, Number, Operator, Said, actor_of, body_of, find_request, next_page, perform
 from hub.api_schema import STRICT_BODY, json_body, refusals
@@ -148,7 +149,7 @@ async def pause(
     hub: Here, caller: Operator, name: TargetName, pausing: Annotated[Pause, Depends(body_of(Pause))]
 ) -> TargetHealth:
     """Stop sending to a target."""
-    return await _switch(hub, Switch(name, paused=True, reason=pausing.reason, actor=actor_of(caller)))
+    return await _switch(hub, caller, Switch(name, paused=True, reason=pausing.reason, actor=actor_of(caller)))
 
 
 @router.post(
@@ -159,7 +160,7 @@ async def pause(
 )
 async def resume(hub: Here, caller: Operator, name: TargetName) -> TargetHealth:
     """Send to a target again."""
-    resumed = await _switch(hub, Switch(name, paused=False, actor=actor_of(caller)))
+    resumed = await _switch(hub, caller, Switch(name, paused=False, actor=actor_of(caller)))
     hub.wake({name: ()})
     return resumed
 
@@ -168,7 +169,8 @@ def _standing(connection: Connection, book: Book, rows: Sequence[Row[Any]]) -> M
     return standings(book, connection, rows)
 
 
-async def _switch(hub: Hub, wanted: Switch) -> TargetHealth:
+async def _switch(hub: Hub, caller: Principal, wanted: Switch) -> TargetHealth:
+    everybody(caller)
     if not await hub.ledger.switch(wanted):
         raise Problem(ProblemType.NOT_FOUND)
     shown = await hub.ledger.read(health, hub.ledger.book.now())

@@ -104,7 +104,8 @@ async def submit(request: Request) -> Acceptance:
     """Accept one request: once this is back, it is on disk."""
     hub = hub_of(request)
     headers = headers_of(request)
-    principal = await hub.keyring.authenticate(headers.get("authorization"))
+    principal = await hub.callers.authenticate(headers.get("authorization"), request.scope)
+    request.scope.setdefault("state", {})["caller"] = principal
     key = read_key(headers.get("idempotency-key"))
     raw = read_json(await read_body(request))
     return await hub.inbox.submit(principal, key, raw)

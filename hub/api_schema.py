@@ -22,7 +22,12 @@ DESCRIPTION: Final = (
     "français, qui nomme les champs à corriger et ne répète jamais ce qui a été envoyé."
 )
 
-ALWAYS: Final = (ProblemType.UNAUTHENTICATED, ProblemType.FORBIDDEN, ProblemType.UNAVAILABLE)
+ALWAYS: Final = (
+    ProblemType.UNAUTHENTICATED,
+    ProblemType.FORBIDDEN,
+    ProblemType.TOO_MANY_REQUESTS,
+    ProblemType.UNAVAILABLE,
+)
 STRICT_BODY: Final = (
     ProblemType.UNREADABLE,
     ProblemType.TOO_LARGE,

@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import sqlalchemy
 import structlog
 from starlette.routing import BaseRoute
 
-from hub.access import Keyring
 from hub.attachments import Attachments
+from hub.audit import Chain
+from hub.audit_keeper import AuditKeeper
+from hub.audited import AUDITED, OF_THE_LEDGER
 from hub.batch_runner import BatchRunner
 from hub.book import Book, Callback
+from hub.callers import Callers, open_callers
 from hub.catalogue import CALLBACK_MAPPING, Catalogue, Definition
 from hub.clock import SteadyClock, database_clock, keep_time, system_clock
 from hub.collector import Collector
@@ -31,12 +35,14 @@ from hub.errors import ConfigurationError
 from hub.events import Announcer
 from hub.inbox import Inbox, Wake
 from hub.inquiry import Inquirer
-from hub.keys import are_there_any, find_key
+from hub.keys import are_there_any
 from hub.ledger import Ledger
+from hub.locker import any_key, check, open_vault, register
 from hub.mapping import CompiledMapping
 from hub.model import Effect, Instant
 from hub.owner import FileOwner, Owner, ServerOwner, new_name, without_lock
 from hub.policy import Policy
+from hub.privacy.janitor import Janitor
 from hub.prober import Prober
 from hub.proof.admission import admit
 from hub.query import Query
@@ -44,12 +50,14 @@ from hub.queue import Herald, Listener
 from hub.reload import Reloader, read_still
 from hub.reload_door import doors
 from hub.routing import Done, only_asks
+from hub.scanner import scan_by
 from hub.settings import Settings, TargetSettings
 from hub.stores import open_store
 from hub.surveyor import Surveyor
 from hub.target import LiveTarget
 from hub.targets import Declared
 from hub.tracing import Tracer
+from hub.vault import Vault
 
 STEADY: Final = 60.0
 """Seconds after which an engine that ran is one that runs: its earlier failures are forgotten."""
@@ -77,7 +85,7 @@ class Hub:
     attachments: Attachments
     inbox: Inbox
     inquirer: Inquirer
-    keyring: Keyring
+    callers: Callers
     announcer: Announcer
     secret: bytes
     reloader: Reloader
@@ -86,6 +94,8 @@ class Hub:
     """By which name the ledger knows what this process claims."""
     wake: Wake
     """Says which deliveries are due, to whoever carries them."""
+    keeper: AuditKeeper
+    """Keeps this process's part of the audit."""
     carries: bool = True
     """Whether the engine works in this process."""
     hints: bool = False
@@ -128,8 +138,9 @@ async def open_hub(
         closing.push_async_callback(_close_connectors, live)
         ledger, owner = await _open_ledger(settings, catalogue, live, closing)
         secret = settings.secret(is_new=not await ledger.read(are_there_any))
+        keeper = _keep_audit(settings, ledger, secret, closing)
         herald = _herald(settings, live, closing) if hints and (targets is not None or not serve) else None
-        attachments = Attachments(ledger, await open_store(settings.files))
+        attachments = Attachments(ledger, await open_store(settings.files), scan_by(settings.scanner))
         engine = Engine(
             ledger,
             live,
@@ -143,7 +154,7 @@ async def open_hub(
         )
         wake: Wake = herald.wake if herald and not serve else engine.wake
         inbox = Inbox(ledger, attachments, announcer, wake=wake, secret=secret)
-        keyring = Keyring(lambda prefix: ledger.read(find_key, prefix), secret, ledger.book.now)
+        callers = open_callers(settings, ledger, secret, closing)
         reloader = Reloader(ledger, settings.places, seen, partial(offer, live=live))
         hub = Hub(
             settings,
@@ -153,15 +164,16 @@ async def open_hub(
             attachments,
             inbox,
             Inquirer(ledger, live, announcer),
-            keyring,
+            callers,
             announcer,
             secret,
             reloader,
             owner.name,
             wake,
+            keeper,
             carries=serve,
             hints=hints,
-            routes=[*doors(reloader, keyring)],
+            routes=[*doors(reloader, callers)],
         )
         attach_monitors(hub)
         if settings.reload_every:
@@ -170,6 +182,17 @@ async def open_hub(
         if serve:
             await _serve(hub, targets, closing, hints=hints)
         yield hub
+
+
+def _keep_audit(settings: Settings, ledger: Ledger, secret: bytes, closing: AsyncExitStack) -> AuditKeeper:
+    """Have what is done written in the audit, and keep it, until the hub closes."""
+    chain = Chain(secret, ledger.book.now)
+    ledger.audit_with(chain, AUDITED, OF_THE_LEDGER)
+    keeper = AuditKeeper(ledger, chain, settings.audit)
+    closing.push_async_callback(keeper.close)
+    for work in (keeper.listen, keeper.witness, keeper.forget):
+        closing.push_async_callback(_end, asyncio.create_task(work()))
+    return keeper
 
 
 async def _serve(hub: Hub, targets: Collection[str] | None, closing: AsyncExitStack, *, hints: bool) -> None:
@@ -185,6 +208,9 @@ async def _serve(hub: Hub, targets: Collection[str] | None, closing: AsyncExitSt
         batches.run,
         Surveyor(hub.ledger).run,
     ]
+    if every := hub.settings.purge_every:
+        store = await open_store(hub.settings.files)
+        works.append(Janitor(hub.ledger, store, hub.settings.retention, every=every).run)
     if every := hub.settings.probe_every:
         works.append(partial(Prober(hub.ledger, hub.announcer, every=every).run, served))
     for work in works:
@@ -232,9 +258,11 @@ async def _open_ledger(
     }
     operations = {name: target.operations for name, target in live.items()}
     finds = {name: one.connector.finds for name, one in live.items() if isinstance(one.connector, Finder)}
+    vault = _open_vault(settings, database)
     file = None if shared else FileOwner(Path(database.url.database or "hub"))
     name = file.name if file else new_name()
-    ledger = Ledger(database, Book(catalogue, callbacks, operations, clock, settings.sites, finds=finds), name)
+    book = Book(catalogue, callbacks, operations, clock, settings.sites, finds=finds, vault=vault)
+    ledger = Ledger(database, book, name)
     owner: Owner = file or ServerOwner(name, lambda names: ledger.read(without_lock, names))
     closing.callback(owner.close)
     closing.push_async_callback(ledger.close)
@@ -245,9 +273,20 @@ async def _open_ledger(
     keeping = asyncio.create_task(keep_time(clock, read_clock))
     closing.callback(keeping.cancel)
     await ledger.keep(catalogue)
+    for sealing in vault.keys.names:
+        await ledger.write(register, (sealing, clock()))
+    await ledger.read(check, vault.keys)  # again: another machine may have begun with keys of its own at the same time
     for target in live.values():
         await ledger.declare(Declared(target.name, target.connector_name, target.policy))
     return ledger, owner
+
+
+def _open_vault(settings: Settings, database: sqlalchemy.Engine) -> Vault:
+    """Open the vault; raises ConfigurationError when a key is missing that something is sealed under."""
+    with database.connect() as connection:
+        vault = open_vault(settings, is_new=not any_key(connection))
+        check(connection, vault.keys)
+    return vault
 
 
 def _herald(settings: Settings, targets: Collection[str], closing: AsyncExitStack) -> Herald:

@@ -22,7 +22,10 @@ OF_KEY: Final = (
     "created_at",
     "expires_at",
     "revoked_at",
+    "last_used_at",
 )
+
+Days = Annotated[int, typer.Option(min=1, max=3650, help="How many days it lives.")]
 
 keys = typer.Typer(
     no_args_is_help=True,
@@ -37,7 +40,7 @@ def create(  # noqa: PLR0913  # its options are its parameters
     role: Annotated[str, typer.Option(help="front_end, agent or operator.")] = "front_end",
     kind: Annotated[list[str] | None, typer.Option(help="Keep it to this kind; may be repeated.")] = None,
     site: Annotated[list[str] | None, typer.Option(help="Keep it to this site; may be repeated.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="How many days it lives; for ever if not said.")] = None,
+    days: Days = 365,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -52,7 +55,7 @@ def create(  # noqa: PLR0913  # its options are its parameters
 
     if role not in set(Role):
         raise typer.BadParameter(f"a role is one of {', '.join(Role)}")
-    lasts = timedelta(days=days) if days else None
+    lasts = timedelta(days=days)
     [text] = make_keys(read_settings(config), Wanted(front_end, Role(role), kind or (), site or (), lasts))
     if as_json:
         say_json({"key": text, "front_end": front_end, "role": role})
@@ -62,13 +65,38 @@ def create(  # noqa: PLR0913  # its options are its parameters
 
 @keys.command(name="list")
 def list_keys(config: Config = None, *, as_json: Json = False) -> None:
-    """List the keys: whose they are, what for, until when. Their texts are not kept.
+    """List the keys: whose they are, what for, until when, and when last used. Their texts are not kept.
 
     Example: hub keys list -c hub.yaml
     """
     from hub.clock import system_clock
 
     tell_rows(read_keys(read_settings(config), system_clock()), "keys", OF_KEY, as_json=as_json)
+
+
+@keys.command()
+def rotate(
+    prefix: Annotated[str, typer.Argument(help="The 12 digits after hub_ of the key to replace.")],
+    *,
+    days: Days = 365,
+    overlap: Annotated[int, typer.Option(min=0, max=90, help="How many days the old one still lives.")] = 7,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key that may do the same, and print it this once; the old one ends a few days later.
+
+    Example: hub keys rotate 4f2a9c01d3e8 --overlap 7
+    """
+    from datetime import timedelta
+
+    from hub.locksmith import rotate_key
+
+    lasting = timedelta(days=days), timedelta(days=overlap)
+    text = rotate_key(read_settings(config), _prefix(prefix), *lasting)
+    if as_json:
+        say_json({"key": text, "replaces": _prefix(prefix)})
+    else:
+        say(text)
 
 
 @keys.command(name="revoke")
@@ -84,7 +112,7 @@ def revoke(
     """
     from hub.locksmith import revoke_key
 
-    found = revoke_key(read_settings(config), prefix.removeprefix("hub_")[:12])
+    found = revoke_key(read_settings(config), _prefix(prefix))
     if as_json:
         say_json({"prefix": prefix, "revoked": found})
     else:
@@ -92,12 +120,17 @@ def revoke(
     raise typer.Exit(not found)
 
 
+def _prefix(said: str) -> str:
+    """Read a prefix, even out of a whole key."""
+    return said.removeprefix("hub_")[:12]
+
+
 def read_keys(settings: Any, now: Instant) -> list[dict[str, Any]]:
     """Read every key of the ledger, the newest first, without its hash; `alive` is neither expired nor revoked."""
     from hub.locksmith import show_keys
     from hub.settlement import iso
 
-    moments = ("created_at", "expires_at", "revoked_at")
+    moments = ("created_at", "expires_at", "revoked_at", "last_used_at")
     return [
         {
             **{name: str(getattr(key, name)) for name in ("prefix", "front_end", "role")},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
 from hub.access import Key, Role
+from hub.model import Instant
 from hub.tables import KEYS
 
 
@@ -26,6 +28,15 @@ def are_there_any(connection: Connection) -> bool:
 def every_key(connection: Connection) -> list[Key]:
     """List the keys, the newest first."""
     return [_as_key(row) for row in connection.execute(select(KEYS).order_by(KEYS.c.created_at.desc()))]
+
+
+def living_keys(connection: Connection, front_end: str, now: Instant) -> list[Key]:
+    """List the keys of a front end's own that are neither expired nor revoked, the newest first."""
+    return [
+        key
+        for key in every_key(connection)
+        if (key.front_end, key.role) == (front_end, Role.FRONT_END) and key.alive(now)
+    ]
 
 
 def _as_key(row: Row[Any]) -> Key:
@@ -48,3 +59,17 @@ def revoke(connection: Connection, revocations: Sequence[tuple[str, int]]) -> li
         connection.execute(update(KEYS).where(KEYS.c.prefix == prefix).values(revoked_at=at)).rowcount == 1
         for prefix, at in revocations
     ]
+
+
+def keep_used(connection: Connection, uses: Sequence[Sequence[tuple[str, Instant]]]) -> list[None]:
+    """Write down when keys were last used."""
+    latest = dict(sorted((use for several in uses for use in several), key=itemgetter(1)))
+    for prefix, at in latest.items():
+        connection.execute(update(KEYS).where(KEYS.c.prefix == prefix).values(last_used_at=at))
+    return [None] * len(uses)
+
+
+def expire(connection: Connection, prefix: str, at: Instant) -> None:
+    """Have a key expire at a moment, or before if it does anyway."""
+    sooner = or_(KEYS.c.expires_at.is_(None), KEYS.c.expires_at > at)
+    connection.execute(update(KEYS).where(KEYS.c.prefix == prefix, sooner).values(expires_at=at))

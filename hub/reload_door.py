@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hub.access import Keyring, Scope, require
+from hub.access import Scope, everybody, require
+from hub.callers import Callers
 from hub.problems import Problem, ProblemType
 from hub.reload import Reloader, State
 from hub.settlement import iso
@@ -20,13 +21,17 @@ from hub.settlement import iso
 PLACE: Final = "/v1/operations/reload"
 
 
-def doors(reloader: Reloader, keyring: Keyring) -> list[Route]:
+def doors(reloader: Reloader, callers: Callers) -> list[Route]:
     """Make the routes: GET says what this process goes by, POST has it look now, the other is for monitors."""
 
     async def reload(request: Request) -> Response:
         """Take what changed, at once; for operators."""
         try:
-            require(await keyring.authenticate(request.headers.get("authorization")), Scope.OPERATE)
+            caller = await callers.authenticate(request.headers.get("authorization"), request.scope)
+            request.state.caller = caller
+            require(caller, Scope.OPERATE)
+            if request.method == "POST":
+                everybody(caller)
         except Problem as problem:
             return problem.response()
         except SQLAlchemyError:

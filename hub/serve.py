@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,12 +15,17 @@ from functools import partial
 from typing import Any, Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from hub.api import build_api
 from hub.app import open_hub
+from hub.connections import limited, sweep
 from hub.drift.watch import watching
+from hub.errors import ConfigurationError
+from hub.headers import Guarded
 from hub.health import build_health
 from hub.settings import Settings
+from hub.settings_door import Tls
 
 BACKLOG: Final = 2048
 
@@ -54,27 +61,36 @@ async def serve(
 
     `announce` is called once requests are taken and signals heard. Raises OSError when the port is taken.
     """
+    secured = secure(settings.tls) if settings.tls else None
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     hub_of = partial(open_hub, settings, serve=part.carries, hints=not part.is_alone, targets=part.targets)
     with socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG) as listener:
         async with hub_of() as hub, watching(hub):
-            config = uvicorn.Config(
-                build_api(hub) if part.takes else build_health(hub),
-                http="httptools",
-                ws="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=int(settings.grace.total_seconds()),
-            )
-            server = Server(config, partial(announce, address_of(listener), hub.owner))
+            config = configure(build_api(hub) if part.takes else Guarded(build_health(hub)), settings, secured)
+            place = address_of(listener, "https" if secured else "http")
+            server = Server(config, partial(announce, place, hub.owner))
             settle_memory()
             async with _ended_by(server, hub.failed.wait(), *([tied_to] if tied_to else [])):
                 _leave_signals_alone()
                 await server.serve([listener])
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for what is under way
             return int(hub.failed.is_set())
+
+
+def configure(app: ASGIApp, settings: Settings, secured: ssl.SSLContext | None = None) -> uvicorn.Config:
+    """Say how an application is served: within the limits of the settings, and in TLS if there is a certificate."""
+    return uvicorn.Config(
+        app,
+        http=limited(settings.limits),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=math.ceil(settings.limits.idle.total_seconds()),
+        timeout_graceful_shutdown=int(settings.grace.total_seconds()),
+        ssl_context_factory=(lambda *_: secured) if secured else None,
+    )
 
 
 class Server(uvicorn.Server):
@@ -87,7 +103,36 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
+        self._sweeping = asyncio.create_task(sweep(self.server_state))
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End in order."""
+        await super().shutdown(sockets)
+        self._sweeping.cancel()
+
+
+def secure(said: Tls) -> ssl.SSLContext:
+    """Read the certificate of the API, and of whose callers it asks for one; raises ConfigurationError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(said.certificate, said.key, _without_password)
+    except (OSError, ValueError):  # SSLError is an OSError
+        raise ConfigurationError(said.certificate, f"a certificate in PEM, and in {said.key} its key") from None
+    if said.client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(said.client_ca)
+        except OSError:
+            raise ConfigurationError(said.client_ca, "the certificates of authorities, in PEM") from None
+    return context
+
+
+def _without_password() -> str:
+    """Give the password of a key that must have none, instead of asking whoever started the hub."""
+    raise ValueError("the key has a password")
 
 
 def settle_memory() -> None:
@@ -97,10 +142,10 @@ def settle_memory() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, scheme: str = "http") -> str:
     """Say where a socket listens, as a URL."""
     host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _leave_signals_alone() -> None:

@@ -14,9 +14,16 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, HttpUrl, Tag
 
 from hub.errors import ConfigurationError
+from hub.identity_settings import IdentitySettings
 from hub.model import Duration, Frozen
 from hub.packages import installed_homes
+from hub.privacy.terms import Retention
+from hub.settings_audit import AuditSettings
+from hub.settings_door import Fingerprint, Limits, Rates, Tls, Tokens
 from hub.yamlfile import read_yaml
+
+SCANNER: Final = r"^(tcp://[A-Za-z0-9.-]+:[1-9][0-9]{0,4}|/[^\s]+)$"
+"""Where a clamd answers: over TCP, or at the path of its Unix socket."""
 
 HOME: Final = Path(__file__).resolve().parent.parent
 """Where this hub's own connectors, mappings and routes lie."""
@@ -92,16 +99,18 @@ class TargetSettings(Frozen):
 
 
 class FrontEnd(Frozen):
-    """One front end: the target that calls it back, if any."""
+    """One front end: the target that calls it back, if any, and the certificates it must show, if it must."""
 
     callback: str | None = None
+    certificates: tuple[Fingerprint, ...] = ()
 
 
 class ConsoleSettings(Frozen):
     """How the city's own console looks, and how long one may stay in it.
 
     `theme`: a style sheet of the city's, laid over ours. `tiles`: where a map's background comes from, with {z}, {x}
-    and {y}; without it the map has none. `districts`: a GeoJSON file whose features bear a `name`.
+    and {y}; without it the map has none. `districts`: a GeoJSON file whose features bear a `name`. `identity`: the
+    provider by which people may come in, beside or instead of passwords.
     """
 
     city: Annotated[str, Field(min_length=1, max_length=80)] = "Ma ville"
@@ -111,6 +120,18 @@ class ConsoleSettings(Frozen):
     districts: Path | None = None
     idle: Duration = Field(default=timedelta(minutes=30), gt=timedelta(0))
     stay: Duration = Field(default=timedelta(hours=10), gt=timedelta(0))
+    identity: IdentitySettings | None = None
+
+
+class Encryption(Frozen):
+    """Where the key-encryption keys come from: a file, or a command that prints them (a key service's client).
+
+    One key a line in base64, the first of which wraps; the environment's HUB_ENCRYPTION_KEYS is above both. Without
+    either said, the file `keys` beside the secret.
+    """
+
+    file: Path | None = None
+    command: tuple[str, ...] = ()
 
 
 class Settings(Frozen):
@@ -119,7 +140,9 @@ class Settings(Frozen):
     database: str = "sqlite:///var/hub.db"
     broker: str | None = None
     files: Files = Path("var/files")
+    scanner: Annotated[str, Field(pattern=SCANNER)] | None = None
     secret_file: Path = Path("var/secret")
+    encryption: Encryption = Encryption()
     homes: tuple[Path, ...] = ()
     forms: Path = Path("var/forms")
     reload_every: Duration = Field(default=timedelta(seconds=2), ge=timedelta(0))
@@ -127,12 +150,19 @@ class Settings(Frozen):
     front_ends: Mapping[str, FrontEnd] = Field(default_factory=dict)
     sites: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     console: ConsoleSettings = ConsoleSettings()
+    audit: AuditSettings = AuditSettings()
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+    tls: Tls | None = None
+    tokens: Tokens | None = None
+    rates: Rates = Rates()
+    limits: Limits = Limits()
     fetch_every: Duration = timedelta(minutes=1)
     drift_every: Duration = Field(default=timedelta(days=1), ge=timedelta(0))
     probe_every: Duration = Field(default=timedelta(minutes=1), ge=timedelta(0))
     contracts: Path = Path("var/contracts")
+    retention: Retention = Retention()
+    purge_every: Duration = Field(default=timedelta(hours=1), ge=timedelta(0))
     sweep_every: Duration = timedelta(seconds=1)
     grace: Duration = timedelta(seconds=30)
 
@@ -151,8 +181,12 @@ class Settings(Frozen):
                 "broker": variable("HUB_BROKER_URL") or said.broker,
                 "files": _files(said.files, folder),
                 "secret_file": folder / said.secret_file,
+                "encryption": _encryption(said.encryption, folder),
                 "contracts": folder / said.contracts,
                 "console": _console(said.console, folder),
+                "audit": said.audit.beside(folder),
+                "tls": said.tls and said.tls.beside(folder),
+                "tokens": said.tokens and said.tokens.beside(folder),
                 "forms": forms,
                 "homes": tuple(dict.fromkeys([*installed_homes(), *(folder / home for home in said.homes), forms])),
             }
@@ -162,6 +196,11 @@ class Settings(Frozen):
     def places(self) -> tuple[Path, ...]:
         """Every home of this installation, the hub's own first."""
         return (HOME, *self.homes)
+
+    @property
+    def key_file(self) -> Path:
+        """Where the key-encryption keys lie, unless the environment or a command has them."""
+        return self.encryption.file or self.secret_file.with_name("keys")
 
     def secret(self, *, is_new: bool = True) -> bytes:
         """Read the installation's secret; the first start makes it, for its owner's eyes only.
@@ -200,6 +239,11 @@ def from_environment(name: str) -> str | None:
         raise ConfigurationError(f"{name}_FILE", f"a file that can be read: {error.strerror}") from None
 
 
+def _encryption(said: Encryption, folder: Path) -> Encryption:
+    """Put the keys' file beside the settings."""
+    return said.model_copy(update={"file": folder / said.file}) if said.file else said
+
+
 def _files(said: Path | Bucket, folder: Path) -> Path | Bucket:
     """Put relative folders beside the settings."""
     return said.model_copy(update={"arrivals": folder / said.arrivals}) if isinstance(said, Bucket) else folder / said
@@ -208,7 +252,11 @@ def _files(said: Path | Bucket, folder: Path) -> Path | Bucket:
 def _console(said: ConsoleSettings, folder: Path) -> ConsoleSettings:
     """Put the console's files beside the settings."""
     files = {"theme": said.theme, "districts": said.districts}
-    return said.model_copy(update={name: folder / file for name, file in files.items() if file})
+    placed: dict[str, Any] = {name: folder / file for name, file in files.items() if file}
+    if said.identity is not None:
+        file = folder / said.identity.client_secret_file
+        placed["identity"] = said.identity.model_copy(update={"client_secret_file": file})
+    return said.model_copy(update=placed)
 
 
 def _placed(url: str, folder: Path) -> str:

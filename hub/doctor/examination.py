@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from hub.doctor import ledger, machine, surroundings
+from hub.doctor import callers, ledger, machine, surroundings
 from hub.doctor.finding import Finding, Level, UnseenError
 from hub.doctor.installation import Installation
 from hub.problems import origin
@@ -20,6 +20,8 @@ CHECKS: Final[Mapping[str, Check]] = {
     "tables": ledger.tables,
     "durability": ledger.durability,
     "secrets": machine.secrets,
+    "keys": callers.keys,
+    "certificate": callers.certificate,
     "clock": ledger.clock,
     "disk": machine.disk,
     "store": surroundings.store,

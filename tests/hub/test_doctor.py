@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -17,13 +18,14 @@ from connectors.rest.sandbox import Sandbox
 from hub.cli_doctor import doctors
 from hub.clock import system_clock
 from hub.database import migrate, open_database
-from hub.doctor import ledger, machine, surroundings
+from hub.doctor import callers, ledger, machine, surroundings
 from hub.doctor.examination import CHECKS, examine, exit_code
 from hub.doctor.finding import Finding, Level, UnseenError
 from hub.doctor.installation import read_installation
 from hub.drift.shelf import Shelf
-from hub.tables import DELIVERIES, EVENTS, REQUESTS, TALLY, TARGETS
+from hub.tables import DELIVERIES, EVENTS, KEYS, REQUESTS, TALLY, TARGETS
 from hub.tables_operations import FINALIZATIONS
+from tests.faults.tls import Authority
 from tests.hub.test_logs import logging_to
 
 HOUR = 3_600_000
@@ -488,6 +490,32 @@ def test_a_contract_that_has_changed(file_home):
     )
     finding = one(file_home.find(surroundings.drift))
     assert (finding.level, finding.todo) == (Level.WARNING, "hub drift cible says which mappings break")
+
+
+def test_a_key_that_ends_soon_is_named_with_what_replaces_it(home):
+    day, now = 86_400_000, system_clock()
+    ends = {"aa": now + 365 * day, "bb": now + 20 * day, "cc": now + 3 * day, "dd": now - day, "ee": None}
+    for prefix, at in ends.items():
+        home.insert(KEYS, prefix=prefix, role="front_end", front_end="portail", kinds=[], sites=[], expires_at=at)
+    found = {finding.todo.split()[3].rstrip(","): finding.level for finding in home.find(callers.keys)}
+    assert found == {"bb": Level.WARNING, "cc": Level.FAULT}
+
+
+def test_keys_that_live_long_are_well(file_home):
+    file_home.insert(KEYS, prefix="aa", role="agent", front_end="*", kinds=[], sites=[], expires_at=None)
+    assert one(file_home.find(callers.keys)).level is Level.WELL
+
+
+def test_a_certificate_that_ends_soon_or_is_none(file_home):
+    authority = Authority(file_home.folder)
+    levels = {}
+    for days in (300, 20, 3, -1):
+        file = authority.issue(timedelta(days=days))
+        file_home.write(tls={"certificate": str(file), "key": str(file)})
+        levels[days] = one(file_home.find(callers.certificate)).level
+    assert levels == {300: Level.WELL, 20: Level.WARNING, 3: Level.FAULT, -1: Level.FAULT}
+    file.write_text("nothing")
+    assert "no certificate" in one(file_home.find(callers.certificate)).said
 
 
 def test_the_exit_code_is_that_of_the_gravest():
