@@ -95,7 +95,8 @@ def read_data(answer: Answer, errors: ErrorTable) -> Mapping[str, Any]:
 
 def may_be_done(data: Any, told: list[Any]) -> bool:
     """Say whether what was asked may be done, and only part of its answer failed: nothing is sure then."""
-    inside = any(isinstance(one, dict) and len(one.get("path") or ()) > 1 for one in told)
+    paths = [one.get("path") for one in told if isinstance(one, dict)]
+    inside = any(isinstance(path, list) and len(path) > 1 for path in paths)
     return inside or (isinstance(data, dict) and any(value is not None for value in data.values()))
 
 

@@ -18,13 +18,22 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import aiohttp
 import aiohttp.abc
-from pydantic import ConfigDict, FilePath, HttpUrl, SecretStr, model_validator
+from pydantic import (
+    ConfigDict,
+    FilePath,
+    HttpUrl,
+    SecretStr,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from yarl import URL
 
+from hub.addresses import is_address, is_disguised, is_fit
 from hub.connector import Deadline, Exchange
 from hub.errors import DeliveryError, TransientError, UncertainError
 from hub.model import Frozen
@@ -54,16 +63,28 @@ MEANING: Final[Mapping[type[BaseException], tuple[type[DeliveryError], str]]] = 
 """What aiohttp raises → what the hub must do next; the nearest class in the exception's `mro()` wins."""
 
 
+def plain(written: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Refuse an address whose host is written as another than the one it leads to."""
+    url: HttpUrl = read(written)
+    if is_disguised(str(written), (url.host or "").strip("[]")):
+        raise ValueError(f"its host must be written as what it is, {url.host}")
+    return url
+
+
+TargetUrl = Annotated[HttpUrl, WrapValidator(plain)]
+"""Where a target is: only what `hub.yaml` says, never what comes in with a request."""
+
+
 class HttpSettings(Frozen):
     """How a target is reached over HTTP, and nothing but that target.
 
-    `allow`: networks its address must be in, whatever the DNS says; none means any.
+    `allow`: networks its address must be in, whatever the DNS says; none means any that its name may honestly lead to.
     `unavailable`: statuses which this target sends before it processes anything, such as 503.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    url: HttpUrl
+    url: TargetUrl
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
     username: str | None = None
     password: SecretStr | None = None
@@ -78,7 +99,7 @@ class HttpSettings(Frozen):
     @model_validator(mode="after")
     def _is_coherent(self) -> HttpSettings:
         host = (self.url.host or "").strip("[]")
-        if self.allow and is_address(host) and not is_allowed(host, self.allow):
+        if is_address(host) and not is_fit(ipaddress.ip_address(host), host, self.allow):
             raise ValueError("url: its address is outside of `allow`")
         if self.url.username or self.url.password:
             raise ValueError("url: credentials belong in username and password")
@@ -235,9 +256,10 @@ class PinnedResolver(aiohttp.abc.AbstractResolver):
         self._resolver = aiohttp.ThreadedResolver()
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[Any]:
-        """Resolve `host`; raises TransientError when one of its addresses is outside of `allow`."""
+        """Resolve `host`; raises TransientError when one of its addresses is none that it may have."""
         found = await self._resolver.resolve(host, port, family)
-        if self._allow and not all(is_allowed(address["host"], self._allow) for address in found):
+        addresses = [ipaddress.ip_address(address["host"].partition("%")[0]) for address in found]
+        if not all(is_fit(address, host, self._allow) for address in addresses):
             raise TransientError("forbidden_address")
         return list(found)
 
@@ -296,17 +318,3 @@ def secret(value: SecretStr | None, file: FilePath | None) -> str:
     if file is not None:
         return file.read_text("utf-8").strip()
     return value.get_secret_value() if value else ""
-
-
-def is_address(host: str) -> bool:
-    """Tell an IP address from a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def is_allowed(address: str, allow: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    """Say whether an IP address is in one of the networks."""
-    return any(ipaddress.ip_address(address) in network for network in allow)

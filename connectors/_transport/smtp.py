@@ -24,9 +24,10 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPServerDisconnected,
 )
-from pydantic import Field, FilePath, SecretStr, model_validator
+from pydantic import Field, FilePath, HttpUrl, SecretStr, field_validator, model_validator
 
 from connectors._transport.http import secret
+from hub.addresses import is_disguised
 from hub.connector import Deadline, Exchange
 from hub.errors import TransientError, UncertainError
 from hub.model import Frozen
@@ -80,6 +81,15 @@ class SmtpSettings(Frozen):
     username: str | None = None
     password: SecretStr | None = None
     password_file: FilePath | None = None
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_written_as_it_is(cls, host: str) -> str:
+        written = f"http://[{host}]/" if ":" in host else f"http://{host}/"
+        meant = HttpUrl(written).host or ""
+        if is_disguised(written, meant.strip("[]")):
+            raise ValueError(f"it must be written as what it is, {meant}")
+        return host
 
     @model_validator(mode="after")
     def _one_password_for_a_login(self) -> Self:

@@ -16,6 +16,7 @@ from connectors.grr.wire import failure
 from hub.manifest import ErrorTable
 
 CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})\s*([ap]m)?", re.IGNORECASE)
+TIME: Final = re.compile(r"(\d{1,2}):(\d{1,2})", re.ASCII)
 DAY: Final = 24 * 60
 BY_PERIODS: Final = "creneaux_predefinis"
 
@@ -50,8 +51,9 @@ class Planning:
         """Give the slots that GRR itself offers to book: the minute each begins, its length in minutes."""
         lengths = {start: length for start, length, _ in self._rows}
         for offer in self._offers:
-            if offer.get("room") == str(room) and offer.get("hour", "").isdigit():
-                start = int(offer["hour"]) * 60 + int(offer.get("minute", "0"))
+            said = TIME.fullmatch(f"{offer.get('hour', '')}:{offer.get('minute', '0')}")
+            if said and offer.get("room") == str(room):
+                start = int(said[1]) * 60 + int(said[2])
                 if start in lengths:
                     yield start, lengths[start]
 

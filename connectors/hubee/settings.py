@@ -6,9 +6,9 @@ import base64
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import Field, FilePath, HttpUrl, SecretStr, model_validator
+from pydantic import Field, FilePath, SecretStr, model_validator
 
-from connectors._transport.http import HttpSettings, secret
+from connectors._transport.http import HttpSettings, TargetUrl, secret
 from hub.model import Frozen
 
 BATCH: Final = 25
@@ -44,7 +44,7 @@ class Settings(HttpSettings):
     `author` signs events. `method_override`: PATCH travels in a POST, where something on the way blocks it.
     """
 
-    token_url: HttpUrl
+    token_url: TargetUrl
     procedures: Annotated[Mapping[ProcessCode, Credentials], Field(min_length=1)]
     author: Annotated[str, Field(min_length=1, max_length=255)] = "Ville"
     method_override: bool = False

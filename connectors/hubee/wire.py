@@ -265,18 +265,26 @@ def read_event(answer: Answer) -> dict[str, Any]:
 
 def attachments_of(owner: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the files of a case or of an event; raises UncertainError when one is not described."""
-    found = owner.get("attachments") or []
+    found = list_in(owner, "attachments")
     if not all(isinstance(one, dict) and {"id", "fileName", "mimeType", "status"} <= one.keys() for one in found):
         raise UncertainError("unreadable")
-    return list(found)
+    return found
 
 
 def events_of(case: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the events of a case; raises UncertainError when one has no name."""
-    found = case.get("events") or []
+    found = list_in(case, "events")
     if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in found):
         raise UncertainError("unreadable")
-    return list(found)
+    return found
+
+
+def list_in(owner: Mapping[str, Any], name: str) -> list[Any]:
+    """Read a list that may be missing; raises UncertainError for anything else in its place."""
+    found = owner.get(name) or []
+    if not isinstance(found, list):
+        raise UncertainError("unreadable")
+    return found
 
 
 def read_notifications(answer: Answer) -> list[dict[str, Any]]:
