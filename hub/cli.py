@@ -13,13 +13,16 @@ from typing import Annotated, Final
 import typer
 
 from hub.cli_accounts import accounts
+from hub.cli_audit import audit
 from hub.cli_batches import batches
 from hub.cli_check import checks
+from hub.cli_config import configuration
 from hub.cli_doctor import doctors
 from hub.cli_drift import drifts
 from hub.cli_editor import editors
 from hub.cli_exam import exams
 from hub.cli_forms import reloads
+from hub.cli_gdpr import gdpr
 from hub.cli_keys import keys
 from hub.cli_local import INSTALLATION, local
 from hub.cli_new import new
@@ -27,8 +30,10 @@ from hub.cli_operations import operations
 from hub.cli_published import published
 from hub.cli_regression import regressions
 from hub.cli_replay import replays
+from hub.cli_security import security
 from hub.cli_talk import COULD_NOT, first, read_object, talk
 from hub.cli_trial import trials
+from hub.cli_vault import vault
 from hub.cli_verbs import OPERATIONS
 from hub.errors import HubError
 from hub.terminal import Json, note, say, say_json, say_table, tell, tell_rows
@@ -171,4 +176,9 @@ for verbs in (
 app.add_typer(batches, name="batch", rich_help_panel=OPERATIONS)
 app.add_typer(new, name="new", rich_help_panel=INSTALLATION)
 app.add_typer(accounts, name="accounts", rich_help_panel=INSTALLATION)
+app.add_typer(configuration, name="config", rich_help_panel=INSTALLATION)
+app.add_typer(security, name="security", rich_help_panel=INSTALLATION)
 app.add_typer(keys, name="keys", rich_help_panel=INSTALLATION)
+app.add_typer(audit, name="audit", rich_help_panel=INSTALLATION)
+app.add_typer(vault, name="vault", rich_help_panel=INSTALLATION)
+app.add_typer(gdpr, name="gdpr", rich_help_panel=INSTALLATION)

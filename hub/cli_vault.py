@@ -13,7 +13,7 @@ from hub.errors import ConfigurationError
 from hub.terminal import Json, note, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from hub.settings import Settings
 
@@ -60,8 +60,13 @@ def rotate(
         if new:
             _check_file(settings)
             with engine.begin() as connection:
-                register(connection, [(add_key(settings.key_file), Instant(_now()))])
-        turned = turn(engine, open_vault(settings), _progress(as_json=as_json))
+                name = add_key(settings.key_file)
+                register(connection, [(name, Instant(_now()))])
+                _tell(settings, connection, "vault_key", name)
+        opened = open_vault(settings)
+        turned = turn(engine, opened, _progress(as_json=as_json))
+        with engine.begin() as connection:
+            _tell(settings, connection, "vault_rotate", opened.keys.names[0], **turned._asdict())
     if as_json:
         say_json(turned._asdict())
     else:
@@ -85,6 +90,8 @@ def retire(
     with _ledger(read_settings(config)) as (settings, engine):
         with engine.begin() as connection:
             gone = let_go(connection, name, _now())
+            if gone:
+                _tell(settings, connection, "vault_retire", name)
         if not gone:
             wanted = "a key that no data are under any more: see hub vault show"
             raise typer.BadParameter(wanted, param_hint="NAME")
@@ -115,6 +122,14 @@ def _progress(*, as_json: bool) -> Callable[[int], None]:
             note(f"{done} data keys wrapped anew so far")
 
     return advance
+
+
+def _tell(settings: Settings, connection: Connection, action: str, name: str, **detail: int) -> None:
+    """Have the audit say what was done with the keys, and at whose keyboard."""
+    from hub.audit import Entry
+    from hub.auditor import add_to_audit, at_the_keyboard
+
+    add_to_audit(settings, connection, Entry(at_the_keyboard(), action, f"key {name}", detail=detail))
 
 
 def _now() -> int:

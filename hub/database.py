@@ -27,6 +27,7 @@ PRAGMAS: Final = {
     "synchronous": 2,  # FULL: an acknowledged commit survives a power cut
     "foreign_keys": 1,
     "busy_timeout": 10_000,
+    "secure_delete": 1,  # what is deleted is overwritten: a purge leaves no bytes in free pages
 }
 
 LASTING: Final = frozenset({"SQLITE_ERROR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_SCHEMA", "SQLITE_MISMATCH"})

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from hub.problems import Problem, ProblemType
 from hub.stores import PIECE, Store, on_disk
+from hub.trailers import is_trailer
 
 LARGEST_FILE: Final = 10 * 1024 * 1024
 MOST_PIXELS: Final = 100_000_000
@@ -49,12 +50,20 @@ class Stored:
     sha256: str
 
 
-async def receive(stream: AsyncIterator[bytes], declared_name: str, store: Store) -> Stored:
+Scan = Callable[[Path], Awaitable[None]]
+"""Looks at a file before it is kept; raises what `receive` then does."""
+
+
+async def unscanned(_file: Path) -> None:
+    """Let every file through: this installation has no scanner."""
+
+
+async def receive(stream: AsyncIterator[bytes], declared_name: str, store: Store, scan: Scan = unscanned) -> Stored:
     """Receive a file and keep it, or keep nothing of it.
 
     Raises Problem 413 beyond 10 MB, 415 when the bytes are no JPEG, PNG or PDF or not what the name says,
     422 when the file is empty, truncated, hides something after its end, or is too large an image; StoreError when
-    it cannot be kept.
+    it cannot be kept. What a phone wrote after a photograph's end is cut off: size and digest are of what is kept.
     """
     name = safe_name(declared_name)
     announced = MEDIA_TYPES.get(Path(name).suffix.lower())
@@ -63,6 +72,7 @@ async def receive(stream: AsyncIterator[bytes], declared_name: str, store: Store
     arrival = store.arrivals / secrets.token_hex(16)
     try:
         size, sha256 = await _write(stream, arrival, announced)
+        await scan(arrival)
         await store.put(arrival, sha256)
     except BaseException:
         await on_disk(arrival.unlink, missing_ok=True)
@@ -72,13 +82,17 @@ async def receive(stream: AsyncIterator[bytes], declared_name: str, store: Store
 
 def recognize(path: Path) -> str:
     """Tell a file's media type by its bytes and check that it is whole; raises Problem 415 or 422."""
+    return examine(path)[0]
+
+
+def examine(path: Path) -> tuple[str, int]:
+    """Tell a file's media type by its bytes, and how many of them are the file; raises Problem 415 or 422."""
     if path.stat().st_size == 0:
         raise _refused("Le fichier est vide.")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for signature, (media_type, check) in KINDS.items():
             if content[: len(signature)] == signature:
-                check(content)
-                return media_type
+                return media_type, check(content)
     raise _not_admitted()
 
 
@@ -116,8 +130,8 @@ async def _write(stream: AsyncIterator[bytes], arrival: Path, announced: str) ->
         if len(waiting) >= PIECE:
             await on_disk(_append, arrival, bytes(waiting))
             waiting.clear()
-    await on_disk(_finish, arrival, bytes(waiting), announced)
-    return size, digest.hexdigest()
+    end = await on_disk(_finish, arrival, bytes(waiting), announced)
+    return end, await on_disk(_cut, arrival, end) if end < size else digest.hexdigest()
 
 
 def _append(arrival: Path, content: bytes) -> None:
@@ -125,22 +139,32 @@ def _append(arrival: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _finish(arrival: Path, content: bytes, announced: str) -> None:
-    """Write the last of a file, and look at it; raises Problem 415 or 422."""
+def _finish(arrival: Path, content: bytes, announced: str) -> int:
+    """Write the last of a file, look at it, and say where it ends; raises Problem 415 or 422."""
     _append(arrival, content)
-    if recognize(arrival) != announced:
+    media_type, end = examine(arrival)
+    if media_type != announced:
         raise _not_admitted()
+    return end
 
 
-def _check_pdf(content: mmap.mmap) -> None:
+def _cut(arrival: Path, end: int) -> str:
+    """Cut a file off at its end, and give the SHA-256 of what is left."""
+    os.truncate(arrival, end)
+    with arrival.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_pdf(content: mmap.mmap) -> int:
     end = content.rfind(b"%%EOF", max(0, len(content) - 1024))
     if end < 0:
         raise _damaged()
     if content[end + 5 :].strip(b"\0\t\n\f\r "):
         raise _hiding()
+    return len(content)
 
 
-def _check_png(content: mmap.mmap) -> None:
+def _check_png(content: mmap.mmap) -> int:
     """Walk the chunks (ISO/IEC 15948 §5.3): length, type, content, CRC, from IHDR to IEND."""
     position = len(PNG_SIGNATURE)
     if content[position + 4 : position + 8] != b"IHDR":
@@ -154,8 +178,12 @@ def _check_png(content: mmap.mmap) -> None:
     raise _damaged()
 
 
-def _check_jpeg(content: mmap.mmap) -> None:
-    """Walk the image, and those that phones put after it (previews, HDR gain maps); nothing else may follow."""
+def _check_jpeg(content: mmap.mmap) -> int:
+    """Walk the image, and those that phones put after it (previews, HDR gain maps).
+
+    Nothing else may follow but what a phone's maker writes there, which is no part of the file: it may be a film with
+    sound, or hold anything, and so it is never kept.
+    """
     end, sized = 0, False
     for marker, position in islice(_jpeg_markers(content), MOST_PARTS):
         if marker in JPEG_SIZES:
@@ -164,7 +192,7 @@ def _check_jpeg(content: mmap.mmap) -> None:
         end = position
     if not sized:
         raise _damaged()
-    _check_end(content, end)
+    return end if end < len(content) and is_trailer(content, end) else _check_end(content, end)
 
 
 def _jpeg_markers(content: mmap.mmap) -> Iterator[tuple[int, int]]:
@@ -187,11 +215,12 @@ def _check_pixels(width: bytes, height: bytes) -> None:
         raise _refused("L'image compte plus de 100 millions de pixels, ou aucun.")
 
 
-def _check_end(content: mmap.mmap, end: int) -> None:
+def _check_end(content: mmap.mmap, end: int) -> int:
     if end > len(content):
         raise _damaged()
     if end < len(content):
         raise _hiding()
+    return end
 
 
 def _not_admitted() -> Problem:
@@ -213,12 +242,12 @@ def _hiding() -> Problem:
     return _refused("Le fichier contient des données après sa fin.")
 
 
-KINDS: Final[Mapping[bytes, tuple[str, Callable[[mmap.mmap], None]]]] = {
+KINDS: Final[Mapping[bytes, tuple[str, Callable[[mmap.mmap], int]]]] = {
     b"%PDF-": ("application/pdf", _check_pdf),
     PNG_SIGNATURE: ("image/png", _check_png),
     JPEG_START: ("image/jpeg", _check_jpeg),
 }
-"""How each admitted type starts, and what makes it whole."""
+"""How each admitted type starts, and what makes it whole and says where it ends."""
 
 MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".pdf": "application/pdf",

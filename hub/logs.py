@@ -54,6 +54,8 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "query": "a query's name",
         "reason": "which fields are wrong, never what is in them",
         "route": "a route's name",
+        "sealed": "the table and column of a sealed value",
+        "signature": "the name by which a virus scanner knows what it found",
         "standing": "how a contract stands",
         "step": "a step's name",
         "target": "a target's name",

@@ -191,7 +191,7 @@ class DeliveryDetail(DeliverySummary):
             candidates=list(seen.standing.candidates),
             finalization=FinalizationNote.of(seen.finalization) if seen.finalization else None,
             request=Summary.of(dossier.request),
-            data=orjson.loads(dossier.request.body)["data"],
+            data=orjson.loads(dossier.body)["data"],
             attempts_made=[AttemptNote.of(row) for row in dossier.attempts],
             audit=[AuditLine.of(row) for row in dossier.events],
         )

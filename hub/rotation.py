@@ -74,7 +74,8 @@ def _pass(engine: Engine, vault: Vault, table: Any, key: Column[Any]) -> Iterato
             if not rows:
                 return
             last = rows[-1][0]
-            yield _rewrap(connection, vault, table, key, rows)
+            turned = _rewrap(connection, vault, table, key, rows)
+        yield turned
 
 
 def _next(connection: Connection, current: bytes, table: Any, key: Column[Any], last: Any) -> Sequence[Any]:

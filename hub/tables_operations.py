@@ -223,6 +223,30 @@ class Session(SQLModel, table=True):
     created_at: int = instant()
     seen_at: int = instant()
     expires_at: int = instant()
+    hint: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    """The provider's token about who came in by it, which it wants back when they leave."""
+
+
+class Identity(SQLModel, table=True):
+    """Somebody as an identity provider knows them, and the account that is theirs: none while they only asked."""
+
+    __tablename__ = "identity"
+    __table_args__ = (Index("identity_login", "login"),)
+
+    issuer: str = Field(sa_column=Column(String(255), primary_key=True))
+    subject: str = Field(sa_column=Column(String(255), primary_key=True))
+    login: str | None = Field(default=None, sa_column=Column(String(80), nullable=True))
+    at: int = instant()
+
+
+class SpentState(SQLModel, table=True):
+    """The hash of a sign-in's state that came back, until it would be too old anyway: it serves once."""
+
+    __tablename__ = "spent_state"
+    __table_args__ = (Index("spent_state_expires", "expires_at"),)
+
+    hash: str = Field(sa_column=Column(String(64), primary_key=True))
+    expires_at: int = instant()
 
 
 class SavedView(SQLModel, table=True):
@@ -298,6 +322,8 @@ ASSIGNMENTS: Final = table_of(Assignment)
 BUSINESS_KEYS: Final = table_of(BusinessKey)
 ACCOUNTS: Final = table_of(Account)
 SESSIONS: Final = table_of(Session)
+IDENTITIES: Final = table_of(Identity)
+SPENT_STATES: Final = table_of(SpentState)
 SAVED_VIEWS: Final = table_of(SavedView)
 PLACES: Final = table_of(Place)
 CENSUS: Final = table_of(Census)

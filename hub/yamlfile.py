@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -24,6 +24,9 @@ Plain.yaml_implicit_resolvers = {
 
 Model = TypeVar("Model", bound=BaseModel)
 
+UNREADABLE: Final = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
+"""What PyYAML raises, without a place, for characters, numbers or dates that are none, or for a thousand levels."""
+
 
 @lru_cache(maxsize=1024)
 def _parsed(text: str) -> Any:
@@ -38,6 +41,8 @@ def read_yaml(file: Path | str, text: str, model: type[Model]) -> Model:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigurationError(file, error.problem or "not YAML", line) from None
+    except UNREADABLE as error:
+        raise ConfigurationError(file, f"not YAML ({type(error).__name__})") from None
     try:
         return model.model_validate(content)
     except ValidationError as error:

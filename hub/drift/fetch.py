@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from yarl import URL
 
+from hub.addresses import Address, is_fit
 from hub.connector import Deadline, Exchange
 from hub.drift.certificate import fetch_certificate
 from hub.drift.documents import MOST_BYTES, Documents, Gathered, UnfitError, is_xml
@@ -31,8 +32,6 @@ WITHIN: Final = timedelta(seconds=60)
 ACCOUNT: Final = ("username", "password", "password_file", "bearer", "bearer_file")
 TRUST: Final = ("ca_file", "cert_file", "key_file")
 SCHEMES: Final = frozenset({"http", "https"})
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def address_of(live: Live, said: TargetSettings) -> str:
@@ -154,17 +153,3 @@ class Fetcher:
         if not all(is_fit(address, host, networks) for address in found):
             raise UnfitError("forbidden_address")
         return found
-
-
-def is_fit(address: Address, host: str, networks: tuple[Any, ...]) -> bool:
-    """Say whether a host may have this address.
-
-    That is for `allow` to say. Without it, any that leads to a host: none of this link or of a group; of this machine
-    only where the host is written as an address of its own, or is called localhost.
-    """
-    if networks:
-        return any(address in network for network in networks)
-    plain = getattr(address, "ipv4_mapped", None) or address
-    if plain.is_link_local or plain.is_multicast or plain.is_unspecified:
-        return False
-    return not plain.is_loopback or host in {str(address), "localhost"}

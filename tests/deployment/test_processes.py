@@ -1,6 +1,8 @@
 """The commands of the compose file, run as they stand: what is taken in by either API is carried, upgrades included."""
 
+import base64
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -43,11 +45,19 @@ def mail():
     controller.stop()
 
 
+KEYS = base64.b64encode(os.urandom(32)).decode()
+
+
 @pytest.fixture(scope="module")
 def secrets(postgres_server, rabbitmq_server):
     """What the guide would have put into files, for the servers of here."""
     database = run(postgres_server.database(f"deployment_{uuid4().hex}"))
-    return {"database_url": database, "broker_url": rabbitmq_server.url, "hub_secret": "0123456789abcdef" * 4}
+    return {
+        "database_url": database,
+        "broker_url": rabbitmq_server.url,
+        "hub_secret": "0123456789abcdef" * 4,
+        "encryption_keys": KEYS,
+    }
 
 
 @pytest.fixture(scope="module")

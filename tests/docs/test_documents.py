@@ -19,12 +19,15 @@ from hub.calendar import Clock, Zone
 from hub.catalogue import Catalogue
 from hub.cli import app
 from hub.functions import CLOSED_LIST
+from hub.identity_settings import IdentitySettings
 from hub.inquiry import Standing
 from hub.lifecycle import State
 from hub.manifest import ErrorRow, ErrorTable, Manifest, Operation
 from hub.mapping import CompiledMapping
-from hub.model import FINAL_STATUSES, Effect, Status, read_duration
+from hub.model import FINAL_STATUSES, Effect, Frozen, Status, read_duration
 from hub.policy import Hours, Policy
+from hub.privacy.classes import DataClass
+from hub.privacy.terms import Privacy, Retention
 from hub.problems import ProblemType
 from hub.query import QueryFile
 from hub.routing import (
@@ -41,7 +44,8 @@ from hub.routing import (
     Route,
     RouteFile,
 )
-from hub.settings import HOME, Bucket, ConsoleSettings, FrontEnd, Settings, TargetSettings
+from hub.settings import HOME, Bucket, FrontEnd, Settings, TargetSettings
+from hub.settings_door import Client, Limits, Tls, Tokens
 
 HUB = typer.main.get_command(app)
 CATALOGUE = Catalogue.read(HOME)
@@ -116,8 +120,13 @@ def test_the_table_of_functions_is_the_closed_list(document):
     [
         ("setting", Settings),
         ("of a bucket", Bucket),
+        ("of an identity provider", IdentitySettings),
         ("of a target", TargetSettings),
         ("of a front end", FrontEnd),
+        ("of tls", Tls),
+        ("of tokens", Tokens),
+        ("of a client", Client),
+        ("of limits", Limits),
         ("policy", Policy),
         ("of hours", Hours),
         ("manifest", Manifest),
@@ -135,13 +144,22 @@ def test_each_table_of_settings_has_the_fields_and_defaults_of_its_model(documen
         assert read(rows[name], field) == default_of(field), name
 
 
+@pytest.mark.parametrize(("heading", "model"), [("of retention", Retention), ("of a kind's privacy", Privacy)])
+def test_each_term_of_personal_data_is_explained(document, heading, model):
+    assert [row[0].strip("`") for row in document("docs/reference.md").table(heading)] == list(model.model_fields)
+
+
+def test_each_class_of_personal_data_is_explained(document):
+    assert [row[0].strip("`") for row in document("docs/reference.md").table("class")] == list(DataClass)
+
+
 def default_of(field):
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined or isinstance(value, int | float | timedelta):
         return value
     if isinstance(value, tuple):
         return ", ".join(value)
-    return "" if value in (None, {}, Policy(), ConsoleSettings()) else str(value)
+    return "" if value in (None, {}) or isinstance(value, Frozen) else str(value)
 
 
 def read(shown, field):

@@ -1,12 +1,15 @@
 """What citizens wrote lies sealed in the ledger and in the store: nobody reads it there, and it opens only in place."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from hub.cli import app
 from hub.errors import ConfigurationError
 from hub.locker import add_key, open_vault
 from hub.rotation import counts, retire, turn
@@ -166,3 +169,28 @@ async def test_files_lie_sealed_and_are_given_back_whole(make_town, tmp_path):
         assert [file.name for file in lying] == [kept.stored]
         assert CANARY.encode() not in lying[0].read_bytes()
         assert kept.stored != kept.sha256
+
+
+async def test_an_operator_turns_the_key_from_a_terminal(make_town, tmp_path, database, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hub.yaml").write_text(f"database: {database}\nsecret_file: secret\n")
+    async with make_town(serve=False) as town:
+        await town.submit("once")
+    [key] = vault("show")["keys"]
+    assert (key["use"], key["data_keys"]) == ("wraps", 1)
+    assert vault("rotate", "--new") == {"rewrapped": 1, "lost": 0}
+    new, old = vault("show")["keys"]
+    assert (new["use"], new["data_keys"], old["use"], old["data_keys"]) == ("wraps", 1, "opens", 0)
+    refused = CliRunner().invoke(app, ["vault", "retire", new["key"]])
+    assert refused.exit_code == 2
+    assert CliRunner().invoke(app, ["vault", "retire", old["key"]]).exit_code == 0
+    assert [key["key"] for key in vault("show")["keys"] if key["use"] != "missing"] == [new["key"]]
+    told = json.loads(CliRunner().invoke(app, ["audit", "show", "--json"]).stdout)
+    assert {"vault_key", "vault_rotate", "vault_retire"} <= {row["action"] for row in told["rows"]}
+
+
+def vault(*words):
+    """Run a verb about keys, and read what it says."""
+    ended = CliRunner().invoke(app, ["vault", *words, "--json"])
+    assert ended.exit_code == 0, ended.output
+    return json.loads(ended.stdout)
