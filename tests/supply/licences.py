@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageMetadata, metadata
 from pathlib import Path
 
-from tests.supply.locked import ROOT, RUNNING, Locked, read
+from tests.supply.locked import ROOT, RUNNING, read
 
 LIST = ROOT / "docs/licences.md"
 
@@ -31,18 +31,12 @@ ADMITTED = {
 }
 """SPDX name → why it may be installed beside code under Apache-2.0."""
 
-EXCEPTIONS = {
-    "clamav-client": ("GPL-2.0-only", "asks an antivirus: whoever passes on an image that holds it must heed the GPL"),
-}
-"""Package → a licence that is not admitted in general, and why this package is there all the same."""
-
 SPELLINGS = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "BSD": "BSD-3-Clause",
     "BSD License": "BSD-3-Clause",
-    "GPL-2.0": "GPL-2.0-only",
     "ISC License": "ISC",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
@@ -84,8 +78,6 @@ class Said:
     @property
     def admitted(self) -> bool:
         """Whether the package may be installed."""
-        if self.name in EXCEPTIONS:
-            return self.expression == EXCEPTIONS[self.name][0]
         return bool(self.names) and self.names <= ADMITTED.keys()
 
 
@@ -121,22 +113,13 @@ def refused(packages: Iterable[Said]) -> Iterator[str]:
             yield f"{one.name}: {one.expression or 'no licence that can be read'}"
 
 
-def stale(locked: Iterable[Locked]) -> list[str]:
-    """List the exceptions that no package needs any more."""
-    return sorted(EXCEPTIONS.keys() - {one.name for one in locked})
-
-
 def written(packages: list[Said]) -> str:
     """Write the list."""
-    used = set().union(*(one.names for one in packages if one.name not in EXCEPTIONS))
+    used = set().union(*(one.names for one in packages))
     reasons = [f"| {name} | {reason} |" for name, reason in ADMITTED.items() if name in used]
     rows = [f"| {one.name} | {one.expression} |" for one in packages]
-    kept = [f"- `{name}`, {licence}: {reason}." for name, (licence, reason) in EXCEPTIONS.items()]
-    parts = [INTRODUCTION + "\n".join(reasons)]
-    if kept:
-        parts.append("There all the same:\n\n" + "\n".join(kept))
-    parts.append("| package | licence |\n|---|---|\n" + "\n".join(rows))
-    return "\n\n".join(parts) + "\n"
+    packed = "| package | licence |\n|---|---|\n" + "\n".join(rows)
+    return INTRODUCTION + "\n".join(reasons) + "\n\n" + packed + "\n"
 
 
 def main() -> int:

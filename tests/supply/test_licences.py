@@ -2,8 +2,7 @@
 
 from email.message import Message
 
-from tests.supply.licences import ADMITTED, EXCEPTIONS, LIST, Said, expression_of, refused, stale, told, written
-from tests.supply.locked import RUNNING, read
+from tests.supply.licences import LIST, Said, expression_of, refused, told, written
 
 
 def package(**said):
@@ -24,12 +23,6 @@ def test_a_licence_nobody_admitted_is_refused_and_so_is_one_among_several():
         "two: MIT OR AGPL-3.0-only",
         "three: no licence that can be read",
     ]
-
-
-def test_no_exception_is_kept_for_a_package_that_went_and_none_is_for_another_licence():
-    assert stale(read(RUNNING)) == []
-    assert not {licence for licence, _ in EXCEPTIONS.values()} & ADMITTED.keys()
-    assert all(not Said(name, "AGPL-3.0-only").admitted for name in EXCEPTIONS)
 
 
 def test_the_list_is_what_the_packages_say_now():
