@@ -28,9 +28,9 @@ from hub.api_door import MEANINGS, problem_of
 from hub.api_schema import DESCRIPTION, TITLE, describer
 from hub.app import Hub
 from hub.audit_door import heed
-from hub.headers import guard
+from hub.headers import Guarded, guard
 from hub.health import HEALTH
-from hub.problems import install, on_unknown
+from hub.problems import Problem, install, on_unknown
 from hub.tracing import begun, heard, within
 
 UNTOLD: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
@@ -66,11 +66,20 @@ class Door(FastAPI):
     submissions = ServerErrorMiddleware(api_requests.submissions, handler=on_unknown)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, adding the guards that the answer lacks."""
+        """Answer, adding the guards that the answer lacks, unless the audit cannot tell what it shows."""
+        is_withheld = False
 
         async def guarded(message: Message) -> None:
+            nonlocal is_withheld
+            if is_withheld:
+                return
             if message["type"] == "http.response.start":
-                await heed(self.state.hub, scope, message["status"])
+                try:
+                    await heed(self.state.hub, scope, message["status"])
+                except Problem as problem:  # the framework has begun to answer, and would hang up
+                    is_withheld = True
+                    await Guarded(problem.response())(scope, receive, send)
+                    return
                 message["headers"] = guard(message.get("headers", ()), scope["scheme"])
             await send(message)
 

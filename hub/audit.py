@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from hub.clock import Clock
+from hub.errors import ConfigurationError
 from hub.statements import Prepared, insertion
 from hub.tables_audit import AUDIT, AUDIT_HEAD
 
@@ -25,6 +26,17 @@ GENESIS: Final = "0" * 64
 
 LONGEST: Final[Mapping[str, int]] = MappingProxyType({"actor": 80, "action": 80, "about": 120})
 """Characters that are kept of each."""
+
+
+class HeadlessError(ConfigurationError):
+    """The audit's head row is gone, and nothing can follow what nobody knows the end of."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the audit",
+            "the row that says where it ends, and somebody took it away: run `hub audit verify`, "
+            "keep a copy of this ledger for whoever looks into it, and restore a backup",
+        )
 
 
 class Outcome(StrEnum):
@@ -99,14 +111,14 @@ class Chain:
         self._now = now
 
     def append(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        """Write entries after the last row, as the last thing that a transaction does.
+        """Write entries after the last row, as the last thing that a transaction does; raises HeadlessError.
 
         Whoever appends holds the head until their commit: a transaction that then wanted more could wait for one
         that waits for the head.
         """
         if not entries:
             return
-        head = Head(*TAKE_HEAD.rows(connection, {})[0])
+        head = _take_head(connection)
         at, last, rows = self._now(), head.hash, []
         for n, entry in enumerate(entries, head.n + 1):
             row = self._row(n, at, entry)
@@ -127,8 +139,8 @@ class Chain:
         return told
 
     def prune(self, connection: Connection, wanted: Prune) -> bool:
-        """Let go of the rows up to one, and say so in a row; False when others did."""
-        head = Head(*TAKE_HEAD.rows(connection, {})[0])
+        """Let go of the rows up to one, and say so in a row; False when others did; raises HeadlessError."""
+        head = _take_head(connection)
         kept = connection.scalar(select(AUDIT.c.hash).where(AUDIT.c.n == wanted.n))
         if wanted.n <= head.base_n or kept != wanted.hash:
             return False
@@ -184,6 +196,14 @@ def head_of(connection: Connection) -> Head | None:
     """Read where the audit begins and ends; None when somebody took that away."""
     row = connection.execute(HEAD).first()
     return None if row is None else Head(*row)
+
+
+def _take_head(connection: Connection) -> Head:
+    """Read where the audit ends and hold it until the commit."""
+    rows = TAKE_HEAD.rows(connection, {})
+    if not rows:
+        raise HeadlessError
+    return Head(*rows[0])
 
 
 def tell(_connection: Connection, entries: Sequence[Entry]) -> list[None]:

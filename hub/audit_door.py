@@ -12,11 +12,16 @@ from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 from typing import Any, Final
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
 from hub.access import CREDENTIAL, Principal, Role
-from hub.api_door import actor_of
+from hub.api_door import AGAIN, actor_of
 from hub.app import Hub
 from hub.audit import Entry, Outcome, tell
 from hub.denials import Denial
+from hub.errors import HubError
+from hub.problems import Problem, ProblemType
 from hub.reload_door import PLACE as RELOAD
 
 REFUSED: Final = frozenset({401, 403, 404, 429})
@@ -43,8 +48,14 @@ NETWORK: Final = {4: 32, 6: 64}
 """Bits of an address that are one caller's."""
 
 
+UNTOLD: Final = "Cet appel n'a pas pu être inscrit au journal d'audit : rien n'est montré ; répétez-le plus tard."
+"""What is answered instead of what cannot be told."""
+
+log = structlog.get_logger()
+
+
 async def heed(hub: Hub, scope: Any, status: int) -> None:
-    """Take note of an answer before it leaves; raises SQLAlchemyError when what it shows cannot be told first."""
+    """Take note of an answer before it leaves; raises Problem 503 when what it shows cannot be told first."""
     if status in REFUSED:
         _refused(hub, scope, status)
     elif 200 <= status < 300 and (shown := SHOWN.get((scope["method"], _template(scope)))):
@@ -53,7 +64,16 @@ async def heed(hub: Hub, scope: Any, status: int) -> None:
             action, kind, parameter = shown
             about = f"{kind} {_thing(scope, parameter)}".strip()
             outcome = Outcome.ALLOW if kind else Outcome.DONE
-            await hub.ledger.write(tell, Entry(actor_of(caller), action, about, outcome))
+            await _tell_first(hub, Entry(actor_of(caller), action, about, outcome))
+
+
+async def _tell_first(hub: Hub, entry: Entry) -> None:
+    """Write an entry down; raises Problem 503 when that fails, whatever the ledger suffers from."""
+    try:
+        await hub.ledger.write(tell, entry)
+    except (SQLAlchemyError, HubError) as error:
+        log.error("an answer is withheld that the audit cannot tell", error=type(error).__name__)  # noqa: TRY400  # texts may hold data
+        raise Problem(ProblemType.UNAVAILABLE, UNTOLD, headers=AGAIN) from None
 
 
 def _refused(hub: Hub, scope: Any, status: int) -> None:

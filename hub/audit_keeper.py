@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Row, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from hub.anchor import Anchor, cast
 from hub.audit import Chain, Entry, Prune, head_of, tell
@@ -23,6 +22,7 @@ from hub.ledger import Ledger
 from hub.model import Instant
 from hub.policy import later
 from hub.settings_audit import AuditSettings
+from hub.stores import sync
 from hub.tables_audit import AUDIT
 
 LOOKS_EVERY: Final = timedelta(seconds=15)
@@ -111,10 +111,10 @@ class AuditKeeper:
         return pruned
 
     async def _watched(self, work: Any, task: str) -> None:
-        """Let no failure end the loop: the next round may do."""
+        """Let no failure whatever end the loop: nobody waits for it, so nobody would hear; the next round may do."""
         try:
             await work
-        except (OSError, SQLAlchemyError) as error:
+        except Exception as error:  # noqa: BLE001  # nobody above hears
             log.error("the audit is not kept", code=task, error=type(error).__name__)  # noqa: TRY400  # texts may hold data
 
 
@@ -129,9 +129,13 @@ def _prune(chain: Chain, connection: Connection, wanted: Sequence[Prune]) -> lis
 
 
 def _archive(folder: Path, rows: Sequence[Row[Any]]) -> None:
-    """Write rows down whole under a name of their own: whoever does it twice writes the same."""
+    """Write rows down whole under a name of their own, and wait for the disk: whoever does it twice writes the same."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"audit-{rows[0].n:012d}-{rows[-1].n:012d}.jsonl"
     aside = file.with_suffix(".part")
     aside.write_bytes(b"".join(as_line(row) + b"\n" for row in rows))
+    sync(aside)
     aside.rename(file)
+    for place in (folder, *(made.parent for made in missing)):
+        sync(place)

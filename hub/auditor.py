@@ -5,13 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from hub.anchor import read_anchors
+from hub.anchor import Anchor, read_anchors
 from hub.audit import Chain, Entry
 from hub.audit_pages import Sought, every_line, newest
 from hub.audit_verify import Verdict, verify
@@ -23,9 +23,9 @@ from hub.settings import Settings
 
 def verify_audit(settings: Settings, anchors: Path | None = None) -> Verdict:
     """Walk the chain, and hold it to the anchors of a file; raises ConfigurationError or OSError."""
-    with _snapshot(settings) as connection, ExitStack() as closing:
-        lines = closing.enter_context(anchors.open(encoding="utf-8", errors="replace")) if anchors else None
-        return verify(connection, _chain(settings, connection), read_anchors(lines) if lines else ())
+    said = _anchors(anchors) if anchors else ()  # before the snapshot: a hub at work casts one of a row after it
+    with _snapshot(settings) as connection:
+        return verify(connection, _chain(settings, connection), said)
 
 
 def show_audit(settings: Settings, sought: Sought) -> Sequence[Row[Any]]:
@@ -51,6 +51,11 @@ def at_the_keyboard() -> str:
         return f"cli/{getpass.getuser()}"
     except (OSError, KeyError):  # a container's user may have no name
         return f"cli/{os.getuid()}"
+
+
+def _anchors(file: Path) -> Sequence[Anchor]:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        return list(read_anchors(lines))
 
 
 def _chain(settings: Settings, connection: Connection) -> Chain:

@@ -16,6 +16,7 @@ from hub.terminal import Json, note, say, say_json, say_table
 
 if TYPE_CHECKING:
     from hub.mapping import CompiledMapping
+    from hub.settings import Settings
     from hub.trials.regression import Job, Tally
 
 OF_GROUP: Final = ("group", "element", "cause", "messages", "requests", "examples", "approved")
@@ -58,7 +59,7 @@ def regress(  # noqa: PLR0913  # its options are its parameters
         tally = compare(job, jobs, advance)
     groups = _approved(_groups(compiled, tally), file, compiled.name, approve or (), reason)
     if reveal:
-        _witness(job, groups)
+        _witness(settings, job, groups)
     _show(compiled.name, tally, groups, reveal=reveal, as_json=as_json)
     raise typer.Exit(not all(group["approved"] for group in groups))
 
@@ -123,14 +124,15 @@ def _approved(
     return [{**group, "approved": approvals.reasons.get(group["group"], "")} for group in groups]
 
 
-def _witness(job: Job, groups: Sequence[dict[str, Any]]) -> None:
+def _witness(settings: Settings, job: Job, groups: Sequence[dict[str, Any]]) -> None:
     """Have the audit say whose values are about to be shown."""
-    from hub.trials.stored import opened, say_revealed
+    from hub.trials.stored import opened
+    from hub.trials.witness import say_revealed
 
     numbers = {int(number) for group in groups for number in group["examples"]}
     if numbers:
         with opened(job.database) as engine:
-            say_revealed(engine, numbers, f"regress: {job.choice.mapping}")
+            say_revealed(settings, engine, numbers, f"regress: {job.choice.mapping}")
 
 
 def _show(mapping: str, tally: Tally, groups: Sequence[dict[str, Any]], *, reveal: bool, as_json: bool) -> None:

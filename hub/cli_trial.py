@@ -97,7 +97,8 @@ def explain(
     from hub.locker import vault_beside
     from hub.trials.explanation import explain as tell
     from hub.trials.mask import masked
-    from hub.trials.stored import find, opened, reading, say_revealed
+    from hub.trials.stored import find, opened, reading
+    from hub.trials.witness import say_revealed
 
     settings = read_settings(config)
     digits = "".join(number.split())
@@ -111,7 +112,7 @@ def explain(
         if stored is None:
             raise typer.BadParameter("no request of this ledger has this number", param_hint="NUMBER")
         if reveal:
-            say_revealed(engine, [stored.number], "explain")
+            say_revealed(settings, engine, [stored.number], "explain")
     current = read_catalogue(settings).kinds.get(stored.kind)
     told = asyncio.run(tell(stored, current, (lambda value: value) if reveal else masked))
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from hub.cli_local import Config, read_settings
-from hub.errors import ConfigurationError
+from hub.errors import ConfigurationError, ConflictError
 from hub.terminal import Json, note, say, say_json, say_table
 
 if TYPE_CHECKING:
@@ -80,21 +80,21 @@ def rotate(
 def retire(
     name: Annotated[str, typer.Argument(help="The key's name, as `hub vault show` gives it.")], config: Config = None
 ) -> None:
-    """Let a key go that nothing is under any more, out of the file of keys too.
+    """Let a key go that nothing is under any more: from the file of keys into `keys.retired`, for old backups.
 
     Example: hub vault retire 1f0c77a2
     """
-    from hub.locker import drop_key
+    from hub.locker import drop_key, open_vault
     from hub.rotation import retire as let_go
 
     with _ledger(read_settings(config)) as (settings, engine):
-        with engine.begin() as connection:
-            gone = let_go(connection, name, _now())
-            if gone:
+        current = open_vault(settings).keys.names[0]
+        try:
+            with engine.begin() as connection:
+                let_go(connection, name, current, _now())
                 _tell(settings, connection, "vault_retire", name)
-        if not gone:
-            wanted = "a key that no data are under any more: see hub vault show"
-            raise typer.BadParameter(wanted, param_hint="NAME")
+        except ConflictError as error:
+            raise typer.BadParameter(str(error), param_hint="NAME") from None
         if settings.key_file.exists():
             drop_key(settings.key_file, name)
     say(f"{name} is not needed any more")

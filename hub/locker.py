@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import os
+import stat
 import subprocess
 import time
 from base64 import b64decode, b64encode
@@ -134,11 +135,18 @@ def add_key(file: Path) -> str:
 
 
 def drop_key(file: Path, name: str) -> bool:
-    """Take a key out of a file; False when it is not there, or the only one."""
+    """Move a key from its file to the file beside it, `keys.retired`; False when it is not there, or the only one.
+
+    Backups from before still need it: whoever keeps them says when it is destroyed.
+    """
     lines = _text_of(file).splitlines()
-    kept = [line for line in lines if not _is(line, name)]
-    if len(kept) == len(lines) or all(not line or line.startswith("#") for line in kept):
+    gone = [line for line in lines if _is(line, name)]
+    kept = [line for line in lines if line not in gone]
+    if not gone or all(not line or line.startswith("#") for line in kept):
         return False
+    retired = file.resolve().with_name(f"{file.resolve().name}.retired")
+    before = retired.read_text("utf-8").splitlines() if retired.exists() else []
+    _aside(retired, [*before, *gone], lambda aside: aside.replace(retired), like=file)
     _replace(file, kept)
     return True
 
@@ -180,13 +188,19 @@ def _write_new(file: Path, keys: Sequence[bytes]) -> None:
 
 
 def _replace(file: Path, lines: Sequence[str]) -> None:
-    _aside(file, lines, lambda aside: aside.replace(file))
+    """Put other lines in a file's place, whole or not at all; its owner and mode stay, for whom they were set."""
+    there = file.resolve()
+    _aside(there, lines, lambda aside: aside.replace(there), like=there)
 
 
-def _aside(file: Path, lines: Sequence[str], place: Callable[[Path], object]) -> None:
+def _aside(file: Path, lines: Sequence[str], place: Callable[[Path], object], like: Path | None = None) -> None:
     aside = file.with_name(f"{file.name}.{os.urandom(4).hex()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:
+        if like is not None:
+            known = like.stat()
+            os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
+            os.fchown(descriptor, known.st_uid, known.st_gid)
         opened.write("".join(f"{line}\n" for line in lines))
         opened.flush()
         os.fsync(opened.fileno())

@@ -29,11 +29,19 @@ def revise(
     old = orjson.loads(sealer.open(BODY, request.body))
     new = {**old, "data": wanted.data}
     _keep_items(book, connection, request, (old, new), retried)
-    was = {"request": request.number, "body": request.body, "actor": wanted.actor, "at": book.now()}
-    connection.execute(REVISIONS.insert(), was)
+    now = book.now()
+    before = sealer.seal(revision_at(now), orjson.dumps(old).decode())
+    connection.execute(
+        REVISIONS.insert(), {"request": request.number, "body": before, "actor": wanted.actor, "at": now}
+    )
     body = sealer.seal(BODY, orjson.dumps(new).decode())
     values = {"body": body, "due_at": _move_dates(book, connection, request, new)}
     connection.execute(update(REQUESTS).where(REQUESTS.c.number == request.number).values(**values))
+
+
+def revision_at(moment: int) -> str:
+    """Say where the body that a correction replaced is sealed: one put back in the request's place does not open."""
+    return f"revision.body:{moment}"
 
 
 def _move_dates(book: Book, connection: Connection, request: Row[Any], document: Mapping[str, Any]) -> int | None:

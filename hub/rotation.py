@@ -11,11 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, Connection, Engine, func, select, update
 
+from hub.errors import ConflictError
 from hub.tables import ATTACHMENTS, REQUESTS, SEALING_KEYS
 from hub.vault import NAME, SealError, Vault
 
 BATCH: Final = 500
 """Rows that one transaction wraps anew."""
+
+SETTLED: Final = 60_000
+"""Milliseconds after which every hub seals under a new key, many times what `hub.locker` leaves between two looks."""
 
 WRAPPED: Final[Sequence[tuple[Any, Any]]] = ((REQUESTS, REQUESTS.c.number), (ATTACHMENTS, ATTACHMENTS.c.id))
 """The tables that hold wrapped keys, and what tells their rows."""
@@ -57,12 +61,22 @@ def counts(connection: Connection) -> dict[str, int]:
     return found
 
 
-def retire(connection: Connection, name: str, now: int) -> bool:
-    """Say that a key is not needed any more; False while data keys are under it, or when it never was used."""
+def retire(connection: Connection, name: str, current: str, now: int) -> None:
+    """Say that a key is not needed any more; raises ConflictError while it is, or may be.
+
+    A hub that runs looks for another key every few seconds only: until a minute after the newest key came, one may
+    still be sealing under the old one.
+    """
+    if name == current:
+        raise ConflictError("it is the key that seals: turn to another first, hub vault rotate --new")
+    newest = connection.scalar(select(func.max(SEALING_KEYS.c.created_at))) or 0
+    if now - newest < SETTLED:
+        raise ConflictError("a key came less than a minute ago: a hub that runs may still seal under the one before")
     if counts(connection).get(name):
-        return False
+        raise ConflictError("data are still under it: hub vault rotate")
     unused = update(SEALING_KEYS).where(SEALING_KEYS.c.name == name).values(retired_at=now)
-    return connection.execute(unused).rowcount == 1
+    if connection.execute(unused).rowcount == 0:
+        raise ConflictError("no key of this name was ever used here: hub vault show")
 
 
 def _pass(engine: Engine, vault: Vault, table: Any, key: Column[Any]) -> Iterator[Turned]:

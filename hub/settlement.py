@@ -36,7 +36,7 @@ from hub.routing import (
 from hub.statements import Prepared, insertion, listed
 from hub.tables import BLANK_EVENT, DECISIONS, DELIVERIES, EVENTS, REQUESTS
 from hub.texts import fill
-from hub.vault import MARK, PLAIN, Sealer, SealError, Vault
+from hub.vault import PLAIN, Sealer, SealError, Vault
 
 ROOM: Final = 1000
 """A request's deliveries are numbered from number × ROOM + 1 on."""
@@ -213,7 +213,7 @@ FRESH: Final[Mapping[str, Any]] = {
 
 def fact_of(vault: Vault, row: Any) -> Fact:
     """Give what a route reads of a delivery's row, which has its request's data key; raises SealError."""
-    sealer = vault.sealer(row.request, row.data_key) if row.answer.startswith(MARK) else PLAIN
+    sealer = vault.sealer(row.request, row.data_key) if row.answer else PLAIN
     return fact_under(sealer, row)
 
 
@@ -271,7 +271,7 @@ def _documents(book: Book, connection: Connection, numbers: Collection[int]) -> 
 def _document(book: Book, row: Any) -> Mapping[str, Any] | None:
     try:
         return dict(orjson.loads(book.vault.body(row)))
-    except SealError:
+    except (SealError, ValueError):
         return None
 
 

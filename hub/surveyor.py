@@ -100,7 +100,7 @@ class Count:
         """Count some requests more."""
         for row in chunk.rows:
             observer = chunk.observers[row.kind, row.version]
-            seen = observer.see(self._vault.body(row), chunk.answers.get(row.number, {})) if observer else UNSEEN
+            seen = observer.see(self._vault.shown(row), chunk.answers.get(row.number, {})) if observer else UNSEEN
             alike = Alike(row.kind, month_of(row.received_at // HOUR), row.site, row.channel, seen.district)
             self._alike[alike, tuple(sorted(seen.facets.items()))] += 1
             if seen.longitude is not None and seen.latitude is not None:

@@ -6,18 +6,19 @@ to another column, does not open there. A request's data key destroyed is everyt
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hub.errors import ConflictError
+
+Content = TypeVar("Content", str, bytes)
 
 KEY_BYTES: Final = 32
 NONCE: Final = 12
@@ -67,12 +68,12 @@ class Sealer:
         return MARK + b64encode(self._sealed(self._aead, place, text.encode())).decode()
 
     def open(self, place: str, text: str) -> str:
-        """Open a text that was sealed for this place; raises SealError."""
+        """Open a text that was sealed for this place; raises SealError, also for one put in the clear under a key."""
         if not text.startswith(MARK):
-            return text
+            return self._plain(place, text)
         try:
             return self._opened(place, b64decode(text[len(MARK) :], validate=True)).decode()
-        except binascii.Error:
+        except ValueError:  # no base64, or no ASCII
             raise SealError(place) from None
 
     def seal_bytes(self, place: str, content: bytes) -> bytes:
@@ -84,7 +85,7 @@ class Sealer:
     def open_bytes(self, place: str, content: bytes) -> bytes:
         """Open bytes that were sealed for this place; raises SealError."""
         if not content.startswith(MARK_BYTES):
-            return content
+            return self._plain(place, content)
         return self._opened(place, content[len(MARK_BYTES) :])
 
     def _sealed(self, aead: AESGCM, place: str, content: bytes) -> bytes:
@@ -98,6 +99,12 @@ class Sealer:
             return self._aead.decrypt(sealed[:NONCE], sealed[NONCE:], self._bound(place))
         except (InvalidTag, ValueError):
             raise SealError(place) from None
+
+    def _plain(self, place: str, content: Content) -> Content:
+        """Let through what was never sealed: nothing, or anything of a request that has no key."""
+        if content and self._aead is not None:
+            raise SealError(place)
+        return content
 
     def _bound(self, place: str) -> bytes:
         return f"{place}:{self._owner}".encode()
@@ -167,15 +174,16 @@ class Vault:
         """Give what seals and opens under a request's data key; raises SealError when that key does not open."""
         if not wrapped:
             return Sealer(owner, None)
-        wrapped = bytes(wrapped)
+        try:
+            wrapped = bytes(wrapped)
+        except TypeError:  # somebody put a text there
+            raise SealError("data_key") from None
         if not self.keys.has(wrapped[:NAME]):
             self._refresh(now=True)
         return Sealer(owner, self.keys.unwrap(owner, wrapped))
 
     def body(self, row: Any) -> str:
         """Open a request's body, from a row with `number`, `data_key` and `body`; raises SealError."""
-        if not row.body.startswith(MARK):
-            return str(row.body)
         return self.sealer(row.number, row.data_key).open(BODY, row.body)
 
     def shown(self, row: Any) -> str:

@@ -15,6 +15,7 @@ from hub.privacy.classes import DataClass
 from hub.privacy.retention import Terms
 from hub.privacy.tokens import known_fields
 from hub.records import opened
+from hub.revisions import revision_at
 from hub.settlement import answer_at, given_at, iso, key_of
 from hub.tables import ATTACHMENTS, ATTEMPTS, DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
 from hub.tables_operations import FINALIZATIONS, PLACES
@@ -71,7 +72,7 @@ class _Telling:
             "classes": {leaf.name: leaf.data_class for leaf in known.values() if leaf.data_class is not DataClass.NONE},
             "said": self._json(BODY, self._request.body),
             "said_before_corrections": [
-                {**_dated({"at": row.at, "actor": row.actor}), "said": self._json(BODY, row.body)}
+                {**_dated({"at": row.at, "actor": row.actor}), "said": self._json(revision_at(row.at), row.body)}
                 for row in self._found(REVISIONS, number)
             ],
             "recipients": [self._delivery(row) for row in self._found(DELIVERIES, number)],

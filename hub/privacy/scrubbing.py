@@ -17,6 +17,7 @@ from hub.privacy.classes import DataClass
 from hub.privacy.doomed import STORED, doom
 from hub.privacy.tokens import DECIMALS, EVERYTHING, counted_fields, known_fields, tokenised
 from hub.proof.reading import Tree, joined, reads_of
+from hub.revisions import revision_at
 from hub.routing import CANCELLED
 from hub.settlement import NEW_EVENTS, ROOM, answer_at
 from hub.statements import upsert
@@ -113,17 +114,18 @@ class Scrubbing:
 
     def _bodies(self, classes: Collection[DataClass], sealer: Sealer) -> None:
         """Put tokens in the request's body, and in those it had before it was corrected."""
-        body = self._tokenised(self._request.body, classes)
+        body = self._tokenised(BODY, self._request.body, classes)
         self._set(REQUESTS, REQUESTS.c.number == self._number, body=sealer.seal(BODY, body))
-        revisions = select(REVISIONS.c.id, REVISIONS.c.body).where(REVISIONS.c.request == self._number)
+        revisions = select(REVISIONS.c.id, REVISIONS.c.body, REVISIONS.c.at).where(REVISIONS.c.request == self._number)
         for row in self._connection.execute(revisions).all():
-            old = sealer.seal(BODY, self._tokenised(row.body, classes))
+            place = revision_at(row.at)
+            old = sealer.seal(place, self._tokenised(place, row.body, classes))
             self._set(REVISIONS, REVISIONS.c.id == row.id, body=old)
 
-    def _tokenised(self, body: str, classes: Collection[DataClass]) -> str:
+    def _tokenised(self, place: str, body: str, classes: Collection[DataClass]) -> str:
         """Write a body with tokens; one that does not open any more says no more than whose it was."""
         try:
-            document = orjson.loads(self._sealer.open(BODY, body))
+            document = orjson.loads(self._sealer.open(place, body))
         except (SealError, ValueError):
             document = {"number": self._number, "kind": self._request.kind, "data": {}}
         return orjson.dumps(tokenised(document, self._known, self._kept, classes)).decode()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,13 +13,12 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from hub.book import Book
 from hub.catalogue import Catalogue, Definition
 from hub.claims import Claim, seen
-from hub.clock import system_clock
 from hub.database import SNAPSHOT, open_database, require_upgraded
 from hub.errors import ConfigurationError
 from hub.model import Instant
 from hub.routing import Decision, answers_of
 from hub.settlement import DECIDED, FACTS, ROOM, fact_of, key_of
-from hub.tables import BLANK_EVENT, DELIVERIES, EVENTS, REQUESTS
+from hub.tables import DELIVERIES, REQUESTS
 from hub.vault import Vault
 
 REVEAL: Final = "reveal"
@@ -118,17 +116,3 @@ def messages(book: Book, connection: Connection, choice: Choice, span: range) ->
     rows = connection.execute(choice.of(select(*COLUMNS)).where(ours).order_by(DELIVERIES.c.id)).all()
     claims = seen(book, connection, rows)
     return claims, len(rows) - len(claims)
-
-
-def say_revealed(engine: Engine, numbers: Collection[int], why: str) -> None:
-    """Write down who is about to see the values of these requests, and what for: before anything is shown."""
-    said = {"kind": REVEAL, "actor": f"terminal/{_user()}"[:80], "note": why, "at": system_clock()}
-    with engine.begin() as connection:
-        connection.execute(EVENTS.insert(), [{**BLANK_EVENT, **said, "request": number} for number in sorted(numbers)])
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return "nobody"

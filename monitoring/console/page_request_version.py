@@ -67,7 +67,7 @@ async def preview(request: Request, hub: Here, person: Reader, asked: Wanted, or
     box = box_of(hub, sight.dossier, delivery, person)
     offer = next(one for one in box.offers if one.action.verb is action.verb)
     current = hub.catalogue.kinds.get(sight.dossier.request.kind)
-    why = offer.why or (_unfit(current, sight.dossier.request) if current else Why.KIND_GONE)
+    why = offer.why or (_unfit(current, sight.dossier.body) if current else Why.KIND_GONE)
     differences = [] if current is None else await _differences(hub, asked.number, current, delivery)
     return render(
         request,
@@ -86,9 +86,9 @@ async def preview(request: Request, hub: Here, person: Reader, asked: Wanted, or
     )
 
 
-def _unfit(current: Definition, request: Any) -> Why | None:
+def _unfit(current: Definition, body: str) -> Why | None:
     """Say why a request's data are not for the current version, if they are not."""
-    document = orjson.loads(request.body)
+    document = orjson.loads(body)
     try:
         hold(current, document["data"], document.get("attachments", []))
         rehearse(current.route, document)

@@ -4,8 +4,8 @@ import pytest
 
 from hub.acts import Cancel, Correct, Decide, Finalize, MissingError, Retry, UnsureError, Verify
 from hub.errors import ConflictError
+from hub.revisions import revision_at
 from hub.settlement import sealer_of
-from hub.vault import BODY
 
 
 async def park(town, kind="once", fault="cut_before"):
@@ -67,10 +67,10 @@ async def test_a_refusal_is_corrected_and_retried(town):
     number = await park(town, "lookup", "refused")
     await town.act(Retry(number * 1000 + 1, data={"objet": "acte"}, actor="agent"))
     await town.settle(number, "done")
-    kept = town.rows("SELECT body, actor FROM revision WHERE request = :n", n=number)[0]
+    kept = town.rows("SELECT body, actor, at FROM revision WHERE request = :n", n=number)[0]
     assert b"ACTE" in town.attempts(number * 1000 + 1)[-1].sent
     [row] = town.rows("SELECT number, data_key FROM request WHERE number = :n", n=number)
-    before = sealer_of(town.hub.ledger.book, row).open(BODY, kept.body)
+    before = sealer_of(town.hub.ledger.book, row).open(revision_at(kept.at), kept.body)
     assert ("certificat" in before, kept.actor) == (True, "agent")
 
 

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.cli import app
-from hub.errors import ConfigurationError
-from hub.locker import add_key, open_vault
+from hub.errors import ConfigurationError, ConflictError
+from hub.locker import add_key, open_vault, register
 from hub.rotation import counts, retire, turn
 
 CANARY = "Quetzalcoatlus-7731"
@@ -117,13 +117,25 @@ async def test_a_key_is_let_go_only_once_nothing_is_under_it(make_town, tmp_path
     async with make_town(serve=False) as town:
         await town.submit("once")
         [old] = town.hub.ledger.book.vault.keys.names
-        add_key(tmp_path / "keys")
+        new = add_key(tmp_path / "keys")
         engine = town.hub.ledger.engine
-        with engine.begin() as connection:
-            assert not retire(connection, old, 1)
+        later = town.hub.ledger.book.now() + 61_000
+        with engine.begin() as connection, pytest.raises(ConflictError, match="data are still under it"):
+            retire(connection, old, new, later)
         turn(engine, open_vault(town.hub.settings))
+        register_now(engine, new, later - 61_000)
+        with engine.begin() as connection, pytest.raises(ConflictError, match="less than a minute ago"):
+            retire(connection, old, new, later - 60_000)
+        with engine.begin() as connection, pytest.raises(ConflictError, match="key that seals"):
+            retire(connection, new, new, later)
         with engine.begin() as connection:
-            assert retire(connection, old, 1)
+            retire(connection, old, new, later)
+
+
+def register_now(engine, name, moment):
+    """Write down that a key came at this moment."""
+    with engine.begin() as connection:
+        register(connection, [(name, moment)])
 
 
 KILLED = """
@@ -183,7 +195,11 @@ async def test_an_operator_turns_the_key_from_a_terminal(make_town, tmp_path, da
     assert (new["use"], new["data_keys"], old["use"], old["data_keys"]) == ("wraps", 1, "opens", 0)
     refused = CliRunner().invoke(app, ["vault", "retire", new["key"]])
     assert refused.exit_code == 2
+    early = CliRunner().invoke(app, ["vault", "retire", old["key"]])
+    assert (early.exit_code, "less than a minute ago" in early.output) == (2, True)
+    monkeypatch.setattr("hub.rotation.SETTLED", 0)
     assert CliRunner().invoke(app, ["vault", "retire", old["key"]]).exit_code == 0
+    assert len((tmp_path / "keys.retired").read_text().splitlines()) == 1
     assert [key["key"] for key in vault("show")["keys"] if key["use"] != "missing"] == [new["key"]]
     told = json.loads(CliRunner().invoke(app, ["audit", "show", "--json"]).stdout)
     assert {"vault_key", "vault_rotate", "vault_retire"} <= {row["action"] for row in told["rows"]}

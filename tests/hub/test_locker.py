@@ -79,3 +79,17 @@ def test_a_key_is_taken_out_of_the_file_unless_it_is_the_only_one(settings):
     new = add_key(settings.key_file)
     assert drop_key(settings.key_file, old)
     assert open_vault(settings).keys.names == [new]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_whose_the_file_is_and_where_it_lies_stay_as_they_were(settings, tmp_path):
+    open_vault(settings, is_new=True)
+    elsewhere = tmp_path / "elsewhere"
+    settings.key_file.rename(elsewhere)
+    settings.key_file.symlink_to(elsewhere)
+    os.chown(elsewhere, 1234, 1234)
+    elsewhere.chmod(0o640)
+    add_key(settings.key_file)
+    now = elsewhere.stat()
+    assert (settings.key_file.is_symlink(), now.st_uid, stat.S_IMODE(now.st_mode)) == (True, 1234, 0o640)
+    assert len(open_vault(settings).keys.names) == 2

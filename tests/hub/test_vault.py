@@ -27,9 +27,24 @@ def test_the_same_text_is_never_sealed_alike(vault):
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"data":{}}', "null"])
-def test_what_was_never_sealed_is_read_as_it_is(vault, text):
-    _, sealer = vault.draw(1)
-    assert sealer.open(BODY, text) == text
+def test_what_is_of_a_request_without_a_key_is_read_as_it_is(vault, text):
+    assert vault.sealer(1, None).open(BODY, text) == text
+
+
+@pytest.mark.parametrize("text", ["{}", '{"data":{"iban":"another"}}', "s1.é", "s1.!!"])
+def test_a_text_put_over_a_sealed_one_does_not_open(vault, text):
+    wrapped, sealer = vault.draw(1)
+    with pytest.raises(SealError):
+        sealer.open(BODY, text)
+
+    class Row:
+        number, data_key, body = 1, wrapped, text
+
+    with pytest.raises(SealError):
+        vault.body(Row)
+    Row.data_key = "a text"
+    with pytest.raises(SealError):
+        vault.body(Row)
 
 
 def test_a_value_moved_to_another_request_does_not_open(vault):
