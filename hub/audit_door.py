@@ -48,7 +48,7 @@ NETWORK: Final = {4: 32, 6: 64}
 """Bits of an address that are one caller's."""
 
 
-UNTOLD: Final = "Cet appel n'a pas pu être inscrit au journal d'audit : rien n'est montré ; répétez-le plus tard."
+UNTOLD: Final = "Cet appel n'a pas pu être inscrit au journal d'audit, et rien n'en est montré ; répétez-le."
 """What is answered instead of what cannot be told."""
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub.access import CREDENTIAL, Keyring, Principal, Role, unknown
+from hub.access import CREDENTIAL, Keyring, Principal, unknown
 from hub.jwks import PublicKeys
 from hub.keys import find_key, keep_used
 from hub.ledger import Ledger
@@ -75,8 +75,8 @@ class Callers:
         return await self._tokens.authenticate(header)
 
     def _check_certificate(self, principal: Principal, scope: Mapping[str, Any]) -> None:
-        """Hold a front end to its certificates; raises the Problem 401 of a wrong key."""
-        wanted = self._pinned.get(principal.front_end, ()) if principal.role is Role.FRONT_END else ()
+        """Hold whoever speaks for a front end to its certificates; raises the Problem 401 of a wrong key."""
+        wanted = self._pinned.get(principal.front_end, ())
         if wanted and scope.get("state", {}).get(CERTIFICATE) not in wanted:
             raise unknown()
 

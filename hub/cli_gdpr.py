@@ -143,7 +143,7 @@ def purge(
 
     with open_office(read_settings(config)) as office:
         if not now:
-            waiting = sum(one.held is None for one in office.due())
+            waiting = sum(one.held is None for found in office.all_due() for one in found)
             tell({"due": waiting}, f"{waiting} due: --now takes them away", as_json=as_json)
             return
         report = office.purge_due(at_the_keyboard())
@@ -168,6 +168,7 @@ def export(  # noqa: PLR0913  # its options are its parameters
     Example: hub gdpr export --email lea.martin@example.org --out lea.zip
     """
     import asyncio
+    from functools import partial
 
     from hub.auditor import at_the_keyboard
     from hub.privacy.office import open_office
@@ -178,11 +179,11 @@ def export(  # noqa: PLR0913  # its options are its parameters
     sought = _sought(number, (email, phone), name, deep=deep)
     with open_office(read_settings(config)) as office:
         numbers = office.numbers(sought)
+        for one in numbers:
+            about = f"request {one:09d}"
+            office.write(partial(office.tell, action="gdpr.export", actor=at_the_keyboard(), about=about, said={}))
         if numbers:
             asyncio.run(hand_over(office, numbers, out))
-        with office.engine.begin() as connection:
-            for one in numbers:
-                office.tell(connection, "gdpr.export", at_the_keyboard(), f"request {one:09d}", {})
     listed = [f"{one:09d}" for one in numbers]
     tell({"requests": listed}, f"{len(listed)} requests  {out if listed else ''}".strip(), as_json=as_json)
     raise typer.Exit(not listed)
@@ -213,9 +214,8 @@ def erase(  # noqa: PLR0913  # its options are its parameters
 
     sought, actor = _sought(number, (email, phone), name, deep=deep), at_the_keyboard()
     despite = frozenset(Held) - {Held.IN_HAND} if force else frozenset()
-    why = f"erasure: {force}" if force else "erasure"
     with open_office(read_settings(config)) as office:
-        asked = [Purge(one, why, actor, despite) for one in office.numbers(sought)]
+        asked = [Purge(one, "erasure", actor, despite, reason=force) for one in office.numbers(sought)]
         _, done = office.purge(asked, actor)
     rows = [
         {"number": f"{one.number:09d}", "erased": one.done, "held": one.held.sentence if one.held else ""}

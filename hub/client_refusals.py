@@ -81,6 +81,7 @@ BY_STATUS: Final[Mapping[int, type[RefusalError]]] = {
     401: DeniedError,
     403: DeniedError,
     404: MissingError,
+    408: BusyError,
     409: ConflictError,
     415: InvalidError,
     422: InvalidError,

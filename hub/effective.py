@@ -21,11 +21,15 @@ from hub.yamlfile import read_yaml
 HIDDEN: Final = "***"
 
 SECRET_NAME: Final = re.compile(
-    r"(passw|secret|token|bearer|credential|pepper|access_key|mot_?de_?passe|jeton|(^|_)(keys?|cles?|headers)$)"
+    r"(passw|passphrase|secret|token|bearer|credential|authorization|pepper|(access|api)[_-]?key|mot_?de_?passe|jeton"
+    r"|(^|[_-])(keys?|cles?|headers)$)"
     r"(?!.*_files?$)",
     re.IGNORECASE,
 )
 """Names of settings and variables whose text may be a secret, whatever their type; a file's path is none."""
+
+COMMAND: Final = "encryption.command"
+"""A program whose arguments may be what opens a key service."""
 
 PAIR: Final = re.compile(r"://([^:@/?#]*):.*@", re.DOTALL)
 ALONE: Final = re.compile(r"://[^:@/?#]*@")
@@ -111,10 +115,19 @@ def _rows(name: str, value: Any, source: Source) -> Iterator[Effective]:
     elif isinstance(value, Mapping) and value:
         parts = value
     else:
-        yield Effective(name, shown(name.rpartition(".")[2], value), source)
+        yield Effective(name, _shown(name, value), source)
         return
     for part, inside in parts.items():
         yield from _rows(f"{name}.{part}", inside, source)
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Give a setting's value as it may be shown: of what a target is reached by, any part of the name may hide it."""
+    *above, leaf = name.split(".")
+    if name == COMMAND:
+        return [shown(leaf, word) if index == 0 else HIDDEN for index, word in enumerate(value)]
+    inside = above[3:] if above[:1] == ["targets"] and above[2:3] == ["settings"] else []
+    return shown(next(filter(SECRET_NAME.search, inside), leaf), value)
 
 
 def _targets(settings: Settings) -> Iterator[Effective]:

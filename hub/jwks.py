@@ -48,17 +48,21 @@ class PublicKeys:
         self._keys: dict[str, PublicKey] = {}
         self._raw, self._tried_at, self._had_at = b"", float("-inf"), float("-inf")
         self._looking: asyncio.Task[None] | None = None
+        self._failed = False
         self.generation = 0
         """Grows when they change: what was proved by those before is to be proved again."""
 
     async def find(self, name: str) -> PublicKey | None:
-        """Find a key, looking anew for one that is not known; raises KeysUnknownError."""
+        """Find a key, looking anew for one that is not known; raises KeysUnknownError.
+
+        One that is missing while the last look failed may be new: nobody can tell that it is not.
+        """
         self.freshen()
         if name not in self._keys and self._may_look(AT_MOST_EVERY):
             self._look()
         if self._looking and name not in self._keys:
             await asyncio.shield(self._looking)
-        if self._clock() - self._had_at > GOOD_FOR:
+        if self._clock() - self._had_at > GOOD_FOR or (self._failed and name not in self._keys):
             raise KeysUnknownError
         return self._keys.get(name)
 
@@ -79,9 +83,10 @@ class PublicKeys:
             raw = await _read(self._place)
             keys = parse(raw)
         except (OSError, aiohttp.ClientError, TimeoutError, ValueError) as error:
+            self._failed = True
             log.warning("the public keys of tokens cannot be had", error=type(error).__name__)
         else:
-            self._had_at = self._clock()
+            self._failed, self._had_at = False, self._clock()
             if raw != self._raw:
                 self._raw, self._keys = raw, keys
                 self.generation += 1

@@ -68,7 +68,7 @@ async def serve(
         async with hub_of() as hub, watching(hub):
             config = configure(build_api(hub) if part.takes else Guarded(build_health(hub)), settings, secured)
             place = address_of(listener, "https" if secured else "http")
-            server = Server(config, partial(announce, place, hub.owner))
+            server = Server(config, partial(announce, place, hub.owner), settings.limits.head_within.total_seconds())
             settle_memory()
             async with _ended_by(server, hub.failed.wait(), *([tied_to] if tied_to else [])):
                 _leave_signals_alone()
@@ -94,15 +94,27 @@ def configure(app: ASGIApp, settings: Settings, secured: ssl.SSLContext | None =
 
 
 class Server(uvicorn.Server):
-    """The HTTP server; `ready` is called once it answers, and signals end it in order."""
+    """The HTTP server; `ready` is called once it answers, and signals end it in order.
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    `secured_within`: seconds that a caller has to come to terms in TLS.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], secured_within: float = 10) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._secured_within = ready, secured_within
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
-        await super().startup(sockets)
+        """Start, and say so; uvicorn's own way to listen would leave a caller a minute to come to terms in TLS."""
+        await super().startup([])
+        make: Callable[[], asyncio.Protocol] = partial(
+            self.config.http_protocol_class,  # type: ignore[call-arg]  # as in uvicorn
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        listen = partial(asyncio.get_running_loop().create_server, make, ssl=self.config.ssl, backlog=BACKLOG)
+        within = self._secured_within if self.config.ssl else None
+        self.servers = [await listen(sock=one, ssl_handshake_timeout=within) for one in sockets or ()]
         self._sweeping = asyncio.create_task(sweep(self.server_state))
         self._ready()
 

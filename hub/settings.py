@@ -11,7 +11,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, HttpUrl, Tag
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    HttpUrl,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
 
 from hub.errors import ConfigurationError
 from hub.identity_settings import IdentitySettings
@@ -153,7 +162,7 @@ class Settings(Frozen):
     audit: AuditSettings = AuditSettings()
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
-    tls: Tls | None = None
+    tls: Tls | None = Field(default=None, validate_default=True)
     tokens: Tokens | None = None
     rates: Rates = Rates()
     limits: Limits = Limits()
@@ -165,6 +174,15 @@ class Settings(Frozen):
     purge_every: Duration = Field(default=timedelta(hours=1), ge=timedelta(0))
     sweep_every: Duration = timedelta(seconds=1)
     grace: Duration = timedelta(seconds=30)
+
+    @field_validator("tls")
+    @classmethod
+    def _asks_for_certificates(cls, said: Tls | None, read: ValidationInfo) -> Tls | None:
+        """Refuse front ends that are held to certificates which nobody would be asked for."""
+        held = [name for name, one in read.data.get("front_ends", {}).items() if one.certificates]
+        if held and (said is None or said.client_ca is None):
+            raise ValueError(f"expected client_ca, for front_ends.{held[0]}.certificates: else nobody is asked for one")
+        return said
 
     @classmethod
     def read(cls, file: Path | None) -> Settings:

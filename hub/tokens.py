@@ -28,6 +28,9 @@ TYPES: Final = frozenset({"at+jwt", "application/at+jwt", "jwt"})
 LONGEST: Final = 86_400
 """Seconds that a token may live: a longer one is a key, and keys are the hub's."""
 
+PERSONAL: Final = frozenset({"nonce", "at_hash", "sid", "auth_time"})
+"""Claims that tell of a person who came in by a browser: a client that speaks for itself has none of them."""
+
 OURS: Final = "hub:"
 """What the words of `scope` begin with that narrow what a client may do: `hub:submit hub:read`."""
 
@@ -65,6 +68,8 @@ class TokenReader:
     async def _prove(self, token: str) -> Mapping[str, Any]:
         """Check signature and claims; raises JoseError or ValueError."""
         header = extract_compact(token.encode()).headers()
+        if not isinstance(header, dict):  # of an array or a text that names `alg`, joserfc gives it as it is
+            raise ValueError("a header that is none")  # noqa: TRY004  # one kind of wrong
         if str(header.get("typ", "")).lower() not in TYPES or header.get("alg") not in self._said.algorithms:
             raise ValueError("not a token that is taken")
         key = await self._keys.find(str(header.get("kid", "")))
@@ -85,6 +90,8 @@ class TokenReader:
         ).validate(claims)
         if not 0 < claims["exp"] - claims["iat"] <= LONGEST:
             raise ValueError("it lives for too long")
+        if PERSONAL & claims.keys():
+            raise ValueError("a person's, whom the client may speak for elsewhere")
         return claims
 
     def _principal(self, claims: Mapping[str, Any]) -> Principal:

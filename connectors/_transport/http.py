@@ -33,7 +33,7 @@ from pydantic import (
 )
 from yarl import URL
 
-from hub.addresses import is_address, is_disguised, is_fit
+from hub.addresses import fit_among, is_address, is_disguised, is_fit
 from hub.connector import Deadline, Exchange
 from hub.errors import DeliveryError, TransientError, UncertainError
 from hub.model import Frozen
@@ -257,11 +257,12 @@ class PinnedResolver(aiohttp.abc.AbstractResolver):
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[Any]:
         """Resolve `host`; raises TransientError when one of its addresses is none that it may have."""
-        found = await self._resolver.resolve(host, port, family)
-        addresses = [ipaddress.ip_address(address["host"].partition("%")[0]) for address in found]
-        if not all(is_fit(address, host, self._allow) for address in addresses):
+        told = await self._resolver.resolve(host, port, family)
+        found = [(ipaddress.ip_address(one["host"].partition("%")[0]), one) for one in told]
+        fit = fit_among((address for address, _ in found), host, self._allow)
+        if not fit:
             raise TransientError("forbidden_address")
-        return list(found)
+        return [one for address, one in found if address in fit]
 
     async def close(self) -> None:
         """Nothing is held."""

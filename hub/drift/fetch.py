@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from hub.addresses import Address, is_fit
+from hub.addresses import Address, fit_among
 from hub.connector import Deadline, Exchange
 from hub.drift.certificate import fetch_certificate
 from hub.drift.documents import MOST_BYTES, Documents, Gathered, UnfitError, is_xml
@@ -150,6 +150,6 @@ class Fetcher:
         except (OSError, TimeoutError):
             raise UnfitError("dns") from None
         found = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in told]
-        if not all(is_fit(address, host, networks) for address in found):
+        if not (fit := fit_among(found, host, networks)):
             raise UnfitError("forbidden_address")
-        return found
+        return fit

@@ -93,7 +93,17 @@ class Leaf(NamedTuple):
 
 def leaves(schema: Mapping[str, Any], above: Path = ()) -> dict[Path, Leaf]:
     """Give every field of a schema that holds a value, by its path."""
-    return {leaf.path: leaf for leaf in _leaves(schema, schema, above, None)}
+    return {leaf.path: leaf for leaf, holds in _walk(schema, schema, above, None) if not holds}
+
+
+def holders(schema: Mapping[str, Any], above: Path = ()) -> dict[Path, Leaf]:
+    """Give every object of a schema that has a class: what is in it and is described nowhere has the same."""
+    return {leaf.path: leaf for leaf, holds in _walk(schema, schema, above, None) if holds and leaf.said}
+
+
+def classes_in(schema: Any) -> frozenset[DataClass]:
+    """Give the classes that requests of a schema may have: those it says anywhere, the envelope's, a person's words."""
+    return frozenset((*_said_in(schema), *ENVELOPE.values(), DataClass.FREE_TEXT))
 
 
 def fields(schema: Mapping[str, Any]) -> dict[Path, Leaf]:
@@ -128,17 +138,32 @@ def opened(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
     return {**opened(solid[0], root), **said} if len(solid) == 1 and "properties" not in said else said
 
 
-def _leaves(schema: Any, root: Mapping[str, Any], path: Path, above: DataClass | None) -> Iterator[Leaf]:
+def _walk(schema: Any, root: Mapping[str, Any], path: Path, above: DataClass | None) -> Iterator[tuple[Leaf, bool]]:
+    """Give each field with its class, and each object that holds some (True)."""
     said = opened(schema, root)
     named = DataClass(said[KEYWORD]) if KEYWORD in said else above
     if "items" in said:
-        yield from _leaves(said["items"], root, path, named)
+        yield from _walk(said["items"], root, path, named)
     elif "properties" in said:
+        yield Leaf(path, named, {}), True
         below = None if named is DataClass.NONE else named
         for name, one in said["properties"].items():
-            yield from _leaves(one, root, (*path, name), below)
+            yield from _walk(one, root, (*path, name), below)
     else:
-        yield Leaf(path, named, said)
+        yield Leaf(path, named, said), False
+
+
+def _said_in(schema: Any) -> Iterator[DataClass]:
+    """Give each class said in a schema, however deep."""
+    match schema:
+        case Mapping():
+            if isinstance(said := schema.get(KEYWORD), str):
+                yield DataClass(said)
+            for one in schema.values():
+                yield from _said_in(one)
+        case list():
+            for one in schema:
+                yield from _said_in(one)
 
 
 def _class_of_envelope(path: Path) -> DataClass:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, delete, func, or_, select
 
@@ -20,6 +20,13 @@ AT_ONCE: Final = 100
 STORED: Final[Any] = func.coalesce(ATTACHMENTS.c.stored, ATTACHMENTS.c.sha256)
 
 
+class Doomed(NamedTuple):
+    """A content that is to go, under its name in the store, and since when."""
+
+    at: int = -1
+    stored: str = ""
+
+
 def doom(connection: Connection, contents: Collection[str], now: int) -> int:
     """Have contents deleted from the store, but for those that an attachment still has; gives how many go."""
     named = or_(ATTACHMENTS.c.sha256.in_(contents), ATTACHMENTS.c.stored.in_(contents))
@@ -30,14 +37,16 @@ def doom(connection: Connection, contents: Collection[str], now: int) -> int:
 
 
 def doom_orphans(connection: Connection, moments: Sequence[int]) -> list[int]:
-    """Have uploads deleted that never found a request, as seen now; gives how many go."""
+    """Have a hundred uploads at most deleted that never found a request, as seen now; gives how many there were."""
     return [_doom_orphans(connection, now) for now in moments]
 
 
-def doomed(connection: Connection) -> list[str]:
-    """List the contents that are to go."""
-    first = select(DOOMED_FILES.c.stored).order_by(DOOMED_FILES.c.at).limit(AT_ONCE)
-    return [str(name) for name in connection.scalars(first)]
+def doomed(connection: Connection, after: Doomed) -> list[Doomed]:
+    """List contents that are to go after this one: what the store refuses to delete is passed, and never in the way."""
+    at, stored = DOOMED_FILES.c.at, DOOMED_FILES.c.stored
+    further = at >= after.at, or_(at > after.at, stored > after.stored)
+    some = select(at, stored).where(*further).order_by(at, stored).limit(AT_ONCE)
+    return [Doomed(row.at, row.stored) for row in connection.execute(some)]
 
 
 def forget(connection: Connection, names: Sequence[str]) -> list[None]:
@@ -59,4 +68,5 @@ def _doom_orphans(connection: Connection, now: int) -> int:
     gone = (
         connection.execute(delete(ATTACHMENTS).where(*still).returning(STORED.label("stored"))).all() if found else []
     )
-    return doom(connection, {row.stored for row in gone}, now)
+    doom(connection, {row.stored for row in gone}, now)
+    return len(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -16,15 +16,22 @@ from hub.privacy.retention import Terms
 from hub.privacy.tokens import known_fields
 from hub.records import opened
 from hub.revisions import revision_at
-from hub.settlement import answer_at, given_at, iso, key_of
+from hub.settlement import ROOM, answer_at, given_at, iso, key_of, sealer_of
 from hub.tables import ATTACHMENTS, ATTEMPTS, DECISIONS, DELIVERIES, EVENTS, REQUESTS, REVISIONS
-from hub.tables_operations import FINALIZATIONS, PLACES
+from hub.tables_operations import BATCH_ROWS, FINALIZATIONS, PLACES
 from hub.tables_privacy import KEEPINGS
 from hub.vault import BODY, Sealer, SealError
 
 MOMENTS: Final = frozenset({"at", "received_at", "updated_at", "ended_at", "due_at", "created_at", "sent_at"})
-OF_DELIVERY: Final = ("step", "target", "state", "reference", "created_at", "updated_at")
-UNREADABLE: Final = "its key is gone: nobody can read it"
+OF_DELIVERY: Final = ("step", "target", "state", "code", "stage", "reference", "created_at", "updated_at")
+UNREADABLE: Final = "it does not open under the keys that are here"
+"""What stands in the place of a value that cannot be read; the rest is told all the same."""
+
+MISSING: Final = "it cannot be read from the store"
+"""What is said of a file that is not handed over."""
+
+OF_ATTEMPT: Final = ("kind", "outcome", "code", "http_status", "fault")
+OF_BATCH: Final = ("batch", "outlook", "note", "outcome", "at")
 
 
 def export(connection: Connection, book: Book, terms: Terms, numbers: Sequence[int]) -> dict[str, Any]:
@@ -43,6 +50,15 @@ def files_of(connection: Connection, numbers: Sequence[int]) -> list[Described]:
     return [Described(*row) for row in connection.execute(mine)]
 
 
+def without(said: dict[str, Any], places: Collection[str]) -> dict[str, Any]:
+    """Note which files are missing from what is handed over."""
+    for one in said["requests"]:
+        for file in one["files"]:
+            if file["file"] in places:
+                file.update({"file": None, "missing": MISSING})
+    return said
+
+
 def place_of(described: Described) -> str:
     """Say where a file lies in what is handed over."""
     return f"pieces/{described.request:09d}/{described.id[:8]}-{described.name.replace('/', '_')}"
@@ -53,7 +69,7 @@ class _Telling:
 
     def __init__(self, connection: Connection, book: Book, request: Row[Any]) -> None:
         self._connection, self._book, self._request = connection, book, request
-        self._sealer = book.vault.sealer(request.number, request.data_key)
+        self._sealer = sealer_of(book, request)
         self._definition = book.known(request.version) if book.can_read(connection, request.version) else None
 
     def tell(self, terms: Terms) -> dict[str, Any]:
@@ -78,6 +94,7 @@ class _Telling:
             "recipients": [self._delivery(row) for row in self._found(DELIVERIES, number)],
             "events": self._rows(EVENTS, number),
             "decisions": self._rows(DECISIONS, number),
+            "batches": self._batches(number),
             "place": self._rows(PLACES, number),
             "files": [
                 {"name": one.name, "media_type": one.media_type, "size": one.size, "file": place_of(one)}
@@ -95,31 +112,31 @@ class _Telling:
         """Tell who was sent something, when, what exactly, and what they answered."""
         attempts = select(ATTEMPTS).where(ATTEMPTS.c.delivery == row.id).order_by(ATTEMPTS.c.id)
         closed = select(FINALIZATIONS).where(FINALIZATIONS.c.delivery == row.id)
-        plain = {
-            name: getattr(row, name) for name in ("step", "target", "state", "reference", "created_at", "updated_at")
-        }
         return {
             "key": key_of(row.id),
-            **_dated(plain),
+            **_dated({name: getattr(row, name) for name in OF_DELIVERY}),
             "given": self._json(given_at(row.ordinal), row.given),
             "answered": self._json(answer_at(row.id), row.answer),
             "closed_by_hand": [_dated(dict(one._mapping)) for one in self._connection.execute(closed)],  # noqa: SLF001
-            "attempts": [
-                {
-                    "kind": one.kind,
-                    "outcome": one.outcome,
-                    "code": one.code,
-                    "started_at": iso(one.started_at),
-                    "ended_at": iso(one.ended_at),
-                    "sent": _text(one.sent),
-                    "answered": _text(one.answered),
-                }
-                for one in map(self._opened, self._connection.execute(attempts))
-            ],
+            "attempts": [self._attempt(one) for one in self._connection.execute(attempts)],
         }
 
-    def _opened(self, row: Row[Any]) -> Any:
-        return opened(self._sealer, row)
+    def _attempt(self, row: Row[Any]) -> dict[str, Any]:
+        """Tell what went over the wire, and what came of it."""
+        wire = opened(self._sealer, row)
+        return {
+            **{name: getattr(row, name) for name in OF_ATTEMPT},
+            "started_at": iso(row.started_at),
+            "ended_at": iso(row.ended_at),
+            "sent": _text(wire.sent, row.sent),
+            "answered": _text(wire.answered, row.answered),
+        }
+
+    def _batches(self, number: int) -> list[dict[str, Any]]:
+        """Tell in which changes of many requests this one was, and what was noted about it."""
+        mine = BATCH_ROWS.c.subject.between(number * ROOM, number * ROOM + ROOM - 1)
+        rows = self._connection.execute(select(BATCH_ROWS).where(mine).order_by(BATCH_ROWS.c.at))
+        return [_dated({name: getattr(row, name) for name in OF_BATCH}) for row in rows]
 
     def _json(self, place: str, text: str) -> Any:
         return _read(self._sealer, place, text)
@@ -130,7 +147,7 @@ def _read(sealer: Sealer, place: str, text: str) -> Any:
         return None
     try:
         return orjson.loads(sealer.open(place, text))
-    except SealError:
+    except (SealError, ValueError):
         return UNREADABLE
 
 
@@ -144,8 +161,10 @@ def _as_read(said: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield name, iso(value) if value and (name in MOMENTS or name.endswith("_at") or name == "until") else value
 
 
-def _text(content: bytes) -> str:
+def _text(content: bytes, sealed: bytes) -> str:
     """Write what went over the wire: as text where it is some."""
+    if sealed and not content:
+        return UNREADABLE
     try:
         return bytes(content).decode()
     except UnicodeDecodeError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,10 +18,11 @@ from sqlalchemy import Connection, select
 
 from hub.audit import Entry, tell
 from hub.ledger import Ledger
-from hub.privacy.doomed import doom_orphans, doomed, forget, spared
+from hub.privacy.doomed import AT_ONCE as CONTENTS
+from hub.privacy.doomed import Doomed, doom_orphans, doomed, forget, spared
 from hub.privacy.purge import Purge, Purged, purge
 from hub.privacy.remains import wipe
-from hub.privacy.retention import Due, Held, Why, due, milliseconds, terms_of
+from hub.privacy.retention import Due, Held, Spot, Why, milliseconds, page, spots, terms_of
 from hub.privacy.terms import Retention
 from hub.statements import upsert
 from hub.stores import Store, StoreError
@@ -41,12 +42,15 @@ REST: Final = 0.2
 FEWEST: Final = timedelta(minutes=1)
 """A round begins no sooner after the start: a start has enough to do."""
 
-DESPITE: Final = {
+DESPITE: Final[Mapping[Why, frozenset[Held]]] = {
     Why.ENDED: frozenset({Held.PARKED, Held.IN_PROGRESS}),
     Why.FAILED: frozenset({Held.PARKED}),
-    Why.SOONER: frozenset({Held.PARKED, Held.IN_PROGRESS, Held.UNCERTAIN}),
+    Why.SOONER: frozenset(),
 }
-"""What does not keep a request whose time has come: a call-back that nobody took, a failure that nobody mended."""
+"""What does not keep a request whose time has come: a call-back that nobody took, a failure that nobody mended.
+
+Fields that go sooner wait for the call-back, since what a route does next is read from them once more when it ends.
+"""
 
 log = structlog.get_logger()
 
@@ -128,14 +132,14 @@ class Janitor:
         book = self._ledger.book
         if book.now() < await self._ledger.write(begin, book.now()) + milliseconds(self._usual.warn):
             return Report()
-        found = await self._ledger.read(due, terms_of(book.catalogue, self._usual), book.now())
-        asked = wanted(found, ACTOR)
-        done: list[Purged] = []
-        for first in range(0, len(asked), AT_ONCE):
-            some = asked[first : first + AT_ONCE]
-            done += await asyncio.gather(*(self._ledger.write(self._purge, one) for one in some))
-            await asyncio.sleep(REST)
-        await self._ledger.write(doom_orphans, book.now())
+        asked, done, kinds = [], [], set()
+        async for found in self._due():
+            some = wanted(found, ACTOR)
+            done += await self._take(some)
+            asked += some
+            kinds |= {one.kind for one in found}
+        while await self._ledger.write(doom_orphans, book.now()) >= CONTENTS:
+            continue
         report = counted(asked, done, await self._files())
         if not report.is_empty:
             run = Run(book.now(), ACTOR, report.purged, report.trimmed, report.files)
@@ -143,18 +147,38 @@ class Janitor:
             said = {"purged": report.purged, "trimmed": report.trimmed, "files": report.files}
             await self._ledger.write(tell, Entry(ACTOR, "gdpr.purge", detail=said))
             await asyncio.to_thread(wipe, self._ledger.engine)
-            log.info("purged", kinds=len({one.kind for one in found}), files=report.files)
+            log.info("purged", kinds=len(kinds), files=report.files)
         return report
+
+    async def _due(self) -> AsyncIterator[Sequence[Due]]:
+        """Give what is due as the round begins, page by page."""
+        terms, now = terms_of(self._ledger.book.catalogue, self._usual), self._ledger.book.now()
+        for spot in await self._ledger.read(spots):
+            following: Spot | None = spot
+            while following is not None:
+                found, following = await self._ledger.read(page, terms, now, following)
+                yield found
+
+    async def _take(self, asked: Sequence[Purge]) -> list[Purged]:
+        """Take requests away, a few at a time."""
+        done: list[Purged] = []
+        for first in range(0, len(asked), AT_ONCE):
+            some = asked[first : first + AT_ONCE]
+            done += await asyncio.gather(*(self._ledger.write(self._purge, one) for one in some))
+            await asyncio.sleep(REST)
+        return done
 
     async def _files(self) -> int:
         """Delete from the store what no attachment names; what the store refuses is tried again next time."""
-        gone = 0
-        for name in await self._ledger.read(doomed):
-            try:
-                if not await self._ledger.read(spared, name):
-                    await self._store.delete(name)
-                    gone += 1
-            except StoreError:
-                continue
-            await self._ledger.write(forget, name)
+        gone, last = 0, Doomed()
+        while some := await self._ledger.read(doomed, last):
+            last = some[-1]
+            for one in some:
+                try:
+                    if not await self._ledger.read(spared, one.stored):
+                        await self._store.delete(one.stored)
+                        gone += 1
+                except StoreError:
+                    continue
+                await self._ledger.write(forget, one.stored)
         return gone

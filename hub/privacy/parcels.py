@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from hub.attachments import Described
-from hub.privacy.export import export, files_of, place_of
+from hub.privacy.export import export, files_of, place_of, without
 from hub.privacy.office import Office
 from hub.privacy.retention import terms_of
 from hub.sealed_files import SealingStore
-from hub.stores import Store
+from hub.stores import Store, StoreError
+from hub.vault import SealError
 
 NAMED: Final = "demandes.json"
 
@@ -25,7 +27,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True)
 
     def writestr(self, name: str, content: bytes) -> None:
         """Write a file."""
@@ -35,23 +37,44 @@ class Folder:
 
 
 async def hand_over(office: Office, numbers: Sequence[int], out: Path) -> dict[str, Any]:
-    """Write everything that is held of these requests to a folder, or to a zip; gives what the JSON says."""
+    """Write everything that is held of these requests to a folder, or to a zip; gives what the JSON says.
+
+    A file that is missing or does not open is noted in the JSON, and the rest goes on. A parcel that cannot be written
+    whole is taken away again.
+    """
     with office.reading() as connection:
         terms = terms_of(office.book.catalogue, office.settings.retention)
         said = export(connection, office.book, terms, numbers)
         described = files_of(connection, numbers)
     store = await office.store() if described else None
-    with _opened(out) as parcel:
-        parcel.writestr(NAMED, orjson.dumps(said, option=orjson.OPT_INDENT_2))
-        for one in described:
-            if store is not None:
-                parcel.writestr(place_of(one), await _content(office, store, one))
+    missing = set()
+    with _whole(out) as parcel:
+        for one in described if store else ():
+            try:
+                content = await _content(office, store, one)
+            except (StoreError, FileNotFoundError, SealError):
+                missing.add(place_of(one))
+            else:
+                parcel.writestr(place_of(one), content)
+        parcel.writestr(NAMED, orjson.dumps(without(said, missing), option=orjson.OPT_INDENT_2))
     return said
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Any]:
+    """Open a parcel that was not there, and take it away again when it cannot be filled; raises FileExistsError."""
+    opened = _opened(out)
+    try:
+        with opened as parcel:
+            yield parcel
+    except BaseException:
+        shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
+        raise
 
 
 def _opened(out: Path) -> AbstractContextManager[Any]:
     if out.suffix == ".zip":
-        out.touch(mode=0o600)
+        out.touch(mode=0o600, exist_ok=False)
         return zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
     return nullcontext(Folder(out))
 

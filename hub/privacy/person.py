@@ -10,8 +10,10 @@ from sqlalchemy import Connection, Row, select, union
 
 from hub.access import blind
 from hub.book import Book
-from hub.tables import REQUESTS
-from hub.vault import SealError
+from hub.revisions import revision_at
+from hub.settlement import sealer_of
+from hub.tables import REQUESTS, REVISIONS
+from hub.vault import BODY, Sealer, SealError
 from hub.views import hidden_under
 
 CHUNK: Final = 500
@@ -39,29 +41,43 @@ def under(connection: Connection, secret: bytes, said: Sequence[str]) -> list[in
 
 
 def within(connection: Connection, book: Book, said: Sequence[str]) -> list[int]:
-    """Give the requests whose text has all of these, whoever made them: each body is opened, which takes its time."""
+    """Give the requests whose text has all of these, whoever made them, now or before it was corrected.
+
+    Each body is opened, which takes its time.
+    """
     wanted = [one.casefold() for one in said]
     return [
         int(row.number)
-        for row in _every(connection)
-        if (text := _text(book, row)) and all(one in text for one in wanted)
+        for row, before in _every(connection)
+        if (text := _text(book, row, before)) and all(one in text for one in wanted)
     ]
 
 
-def _every(connection: Connection) -> Iterator[Row[Any]]:
+def _every(connection: Connection) -> Iterator[tuple[Row[Any], Sequence[Row[Any]]]]:
+    """Give each request with what it said before it was corrected."""
     columns = [REQUESTS.c[name] for name in ("number", "data_key", "body")]
     last = -1
     while True:
         some = select(*columns).where(REQUESTS.c.number > last, REQUESTS.c.fingerprint != "")
         rows = connection.execute(some.order_by(REQUESTS.c.number).limit(CHUNK)).all()
-        yield from rows
+        before: dict[int, list[Row[Any]]] = {}
+        corrected = select(REVISIONS).where(REVISIONS.c.request.in_([row.number for row in rows]))
+        for one in connection.execute(corrected):
+            before.setdefault(one.request, []).append(one)
+        yield from ((row, before.get(row.number, ())) for row in rows)
         if len(rows) < CHUNK:
             return
         last = int(rows[-1].number)
 
 
-def _text(book: Book, row: Row[Any]) -> str:
+def _text(book: Book, row: Row[Any], before: Sequence[Row[Any]]) -> str:
+    sealer = sealer_of(book, row)
+    bodies = [(BODY, row.body), *((revision_at(one.at), one.body) for one in before)]
+    return "\n".join(_opened(sealer, *one) for one in bodies).casefold()
+
+
+def _opened(sealer: Sealer, place: str, said: str) -> str:
     try:
-        return book.vault.body(row).casefold()
-    except SealError:
+        return sealer.open(place, said)
+    except (SealError, ValueError):
         return ""

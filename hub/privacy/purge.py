@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, select
 
 from hub.book import Book
@@ -14,13 +15,17 @@ from hub.privacy.retention import Held, held_by
 from hub.privacy.scrubbing import Scrubbing
 from hub.tables import DELIVERIES, REQUESTS
 from hub.tables_privacy import KEEPINGS
+from hub.vault import SealError
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Purge:
     """A request to purge: why, in whose name, and what does not hold it (`despite`).
 
-    `classes`: only these fields, of a request that has ended; all of it where none is named.
+    `classes`: only these fields, of a request that has ended; all of it where none is named. `reason`: what a person
+    said about it in their own words.
     """
 
     number: int
@@ -28,6 +33,12 @@ class Purge:
     actor: str = "hub"
     despite: frozenset[Held] = frozenset()
     classes: frozenset[DataClass] = frozenset()
+    reason: str = ""
+
+    @property
+    def said(self) -> str:
+        """What the request's own history says of it."""
+        return f"{self.why}: {self.reason}" if self.reason else self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,11 @@ def _purge(book: Book, connection: Connection, wanted: Purge) -> Purged:
     if held is not None:
         return Purged(wanted.number, held=held)
     work = Scrubbing(book, connection, request, deliveries)
-    files = work.trim(wanted.classes) if wanted.classes else work.purge(wanted.why, wanted.actor)
+    try:
+        files = work.trim(wanted.classes) if wanted.classes else work.purge(wanted.said, wanted.actor)
+    except SealError as error:
+        log.warning("what is due does not open", request=wanted.number, sealed=error.place)
+        return Purged(wanted.number, held=Held.SEALED)
     return Purged(wanted.number, done=True, files=files)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -13,7 +13,7 @@ from hub.catalogue import Definition
 from hub.lifecycle import FINAL, Event, State, advance
 from hub.mapping import Expression
 from hub.model import FINAL_STATUSES, Status
-from hub.privacy.classes import DataClass
+from hub.privacy.classes import DataClass, classes_in
 from hub.privacy.doomed import STORED, doom
 from hub.privacy.tokens import DECIMALS, EVERYTHING, counted_fields, known_fields, tokenised
 from hub.proof.reading import Tree, joined, reads_of
@@ -42,6 +42,15 @@ LONGEST_WORD: Final = 60
 
 ANSWERS: Final = "$answers"
 
+UNSENT: Final[Mapping[str, Any]] = {"sent": b"", "sent_sha256": "", "answered": b"", "fault": ""}
+"""An attempt of which nothing is left that went over the wire: the digest of a short message can be guessed at."""
+
+Change = tuple[Table, Any, Mapping[str, Any]]
+"""A table, which rows of it, and what is written there."""
+
+Reading = Callable[[str, str], Any]
+"""Gives what stands in a place as it was before it was sealed."""
+
 
 class Scrubbing:
     """One request in hand, with what it takes to read and to replace what it holds."""
@@ -52,6 +61,7 @@ class Scrubbing:
         self._known = known_fields(definition, book.catalogue.kinds.get(request.kind))
         self._kept = counted_fields(definition, self._known)
         self._counted = _counted_answers(definition)
+        self._classes = classes_in(definition.schema) if definition else frozenset(DataClass)
         self._reasons = frozenset(definition.route.stages) if definition else frozenset()
         self._number, self._ids = int(request.number), [int(row.id) for row in deliveries]
         self._sealer = _sealer(book, request)
@@ -60,7 +70,7 @@ class Scrubbing:
         """Take everything; gives how many contents go from the store."""
         self._end()
         self._of_deliveries()
-        self._bodies(EVERYTHING, PLAIN)
+        self._write(self._bodies(EVERYTHING, PLAIN, self._whatever))
         self._of_people()
         files = self._files()
         self._forget()
@@ -70,12 +80,23 @@ class Scrubbing:
         return files
 
     def trim(self, classes: Collection[DataClass]) -> int:
-        """Take the fields of some classes, and what was sent and answered, which holds them in other words."""
-        self._bodies(classes, self._sealer)
-        self._set(ATTEMPTS, ATTEMPTS.c.delivery.in_(self._ids), sent=b"", answered=b"")
-        files = self._files() if DataClass.ATTACHMENT in classes else 0
+        """Take the fields of some classes, and what was sent and answered, which holds them in other words.
+
+        Raises SealError, and has taken nothing, when something of it does not open: a key may be missing for a while,
+        and what would be written in its place is not what was there.
+        """
+        taken, files = self._classes & frozenset(classes), 0
+        if taken:
+            sealer = self._book.vault.sealer(self._number, self._request.data_key)
+            self._write([*self._bodies(taken, sealer, self._opened), *self._answers(sealer, self._opened)])
+            self._set(ATTEMPTS, ATTEMPTS.c.delivery.in_(self._ids), **UNSENT)
+            files = self._files() if DataClass.ATTACHMENT in taken else 0
         self._note({"trimmed_at": self._book.now()})
         return files
+
+    def _write(self, changes: Iterator[Change] | Sequence[Change]) -> None:
+        for table, where, values in changes:
+            self._set(table, where, **values)
 
     def _set(self, table: Table, where: Any, **values: Any) -> None:
         self._connection.execute(update(table).where(where).values(**values))
@@ -96,39 +117,46 @@ class Scrubbing:
 
     def _of_deliveries(self) -> None:
         """Empty what deliveries were given, answered and called, but for the words of an answer that are counted."""
+        self._write(self._answers(PLAIN, self._whatever))
+        self._set(DELIVERIES, DELIVERIES.c.id.in_(self._ids), reference="")
+        self._set(ATTEMPTS, ATTEMPTS.c.delivery.in_(self._ids), **UNSENT)
+
+    def _answers(self, sealer: Sealer, read: Reading) -> Iterator[Change]:
+        """Empty what deliveries were given and answered, but for the words of an answer that are counted."""
         for row in self._deliveries:
-            values = {"given": "", "reference": "", "answer": self._answer(row)}
-            self._set(DELIVERIES, DELIVERIES.c.id == row.id, **values)
-        self._set(ATTEMPTS, ATTEMPTS.c.delivery.in_(self._ids), sent=b"", answered=b"", fault="")
+            place, tree = answer_at(row.id), self._counted.get(row.step)
+            left = _pruned(read(place, row.answer), tree) if tree and row.answer else None
+            answer = sealer.seal(place, orjson.dumps(left).decode()) if left else ""
+            yield DELIVERIES, DELIVERIES.c.id == row.id, {"given": "", "answer": answer}
 
-    def _answer(self, row: Row[Any]) -> str:
-        tree = self._counted.get(row.step)
-        if not tree or not row.answer:
-            return ""
-        try:
-            answer = orjson.loads(self._sealer.open(answer_at(row.id), row.answer))
-        except (SealError, ValueError):
-            return ""
-        left = _pruned(answer, tree)
-        return orjson.dumps(left).decode() if left else ""
-
-    def _bodies(self, classes: Collection[DataClass], sealer: Sealer) -> None:
+    def _bodies(self, classes: Collection[DataClass], sealer: Sealer, read: Reading) -> Iterator[Change]:
         """Put tokens in the request's body, and in those it had before it was corrected."""
-        body = self._tokenised(BODY, self._request.body, classes)
-        self._set(REQUESTS, REQUESTS.c.number == self._number, body=sealer.seal(BODY, body))
+        body = self._tokenised(read(BODY, self._request.body), classes)
+        yield REQUESTS, REQUESTS.c.number == self._number, {"body": sealer.seal(BODY, body)}
         revisions = select(REVISIONS.c.id, REVISIONS.c.body, REVISIONS.c.at).where(REVISIONS.c.request == self._number)
         for row in self._connection.execute(revisions).all():
             place = revision_at(row.at)
-            old = sealer.seal(place, self._tokenised(place, row.body, classes))
-            self._set(REVISIONS, REVISIONS.c.id == row.id, body=old)
+            old = sealer.seal(place, self._tokenised(read(place, row.body), classes))
+            yield REVISIONS, REVISIONS.c.id == row.id, {"body": old}
 
-    def _tokenised(self, place: str, body: str, classes: Collection[DataClass]) -> str:
+    def _tokenised(self, document: Any, classes: Collection[DataClass]) -> str:
         """Write a body with tokens; one that does not open any more says no more than whose it was."""
+        there = document or {"number": self._number, "kind": self._request.kind, "data": {}}
+        return orjson.dumps(tokenised(there, self._known, self._kept, classes)).decode()
+
+    def _opened(self, place: str, said: str) -> Any:
+        """Open and read what stands in a place; raises SealError."""
         try:
-            document = orjson.loads(self._sealer.open(place, body))
-        except (SealError, ValueError):
-            document = {"number": self._number, "kind": self._request.kind, "data": {}}
-        return orjson.dumps(tokenised(document, self._known, self._kept, classes)).decode()
+            return orjson.loads(self._sealer.open(place, said))
+        except ValueError:
+            raise SealError(place) from None
+
+    def _whatever(self, place: str, said: str) -> Any:
+        """Read what stands in a place, None where it does not open."""
+        try:
+            return self._opened(place, said)
+        except SealError:
+            return None
 
     def _of_people(self) -> None:
         """Blank what people wrote about the request; a decision keeps the reason that its route lists."""

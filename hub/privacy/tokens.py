@@ -14,7 +14,7 @@ from typing import Any, Final
 from hub.catalogue import Definition
 from hub.facets import PATH
 from hub.formats import is_iban, validator
-from hub.privacy.classes import DataClass, Leaf, Path, fields
+from hub.privacy.classes import DATA, DataClass, Leaf, Path, fields, holders
 from hub.proof.extremes import texts
 
 UNTOUCHED: Final = frozenset({DataClass.NONE, DataClass.ATTACHMENT})
@@ -28,13 +28,19 @@ LONGEST_ZEROS: Final = 40
 DECIMALS: Final = 2
 """Of the degrees of a place: a kilometre, so that it stays in its part of the city and leaves its door."""
 
+TOP: Final = Leaf((), None, {})
+"""A whole document."""
+
 TEXT: Final = ("pattern", "minLength", "maxLength", "format")
 
 
 def known_fields(definition: Definition | None, current: Definition | None) -> dict[Path, Leaf]:
-    """Give the fields of a request with their classes; where its own version says none, the current one's is taken."""
-    own = fields(definition.schema if definition else {})
-    new = fields(current.schema) if current else {}
+    """Give the fields of a request, and the objects that hold some, with their classes.
+
+    Where its own version says none, or cannot be read any more, the current one's is taken.
+    """
+    new = _described(current.schema) if current else {}
+    own = _described(definition.schema) if definition else new or _described({})
     return {
         path: leaf._replace(said=leaf.said or (new[path].said if path in new else None)) for path, leaf in own.items()
     }
@@ -52,19 +58,25 @@ def tokenised(
     known: Mapping[Path, Leaf],
     kept: Collection[Path] = (),
     classes: Collection[DataClass] = EVERYTHING,
-    path: Path = (),
+    at: Leaf = TOP,
 ) -> Any:
-    """Put tokens in the place of values of these classes; what no schema knows is taken for a person's words."""
+    """Put tokens in the place of values of these classes.
+
+    What no schema describes has the class of the nearest thing above it that is described, else it is taken for a
+    person's words.
+    """
+    leaf = known.get(at.path, at)
     match value:
         case Mapping():
-            return {name: tokenised(one, known, kept, classes, (*path, name)) for name, one in value.items()}
+            said = None if leaf.said is DataClass.NONE else leaf.said
+            below = {name: Leaf((*at.path, name), said, {}) for name in value}
+            return {name: tokenised(one, known, kept, classes, below[name]) for name, one in value.items()}
         case list():
-            items = [tokenised(one, known, kept, classes, path) for one in value]
+            items = [tokenised(one, known, kept, classes, at) for one in value]
             return list(dict.fromkeys(items)) if all(isinstance(one, str) for one in items) else items
         case None:
             return None
-    leaf = known.get(path) or Leaf(path, None, {})
-    return value if path in kept or leaf.data_class not in classes else token(value, leaf)
+    return value if at.path in kept or leaf.data_class not in classes else token(value, leaf)
 
 
 def token(value: Any, leaf: Leaf) -> Any:
@@ -78,6 +90,10 @@ def token(value: Any, leaf: Leaf) -> Any:
     if leaf.data_class is DataClass.PLACE:
         return round(value, DECIMALS)
     return type(value)(max(0, leaf.schema.get("minimum", 0)))
+
+
+def _described(schema: Mapping[str, Any]) -> dict[Path, Leaf]:
+    return {**holders(schema, (DATA,)), **fields(schema)}
 
 
 def _text(value: str, leaf: Leaf) -> str:

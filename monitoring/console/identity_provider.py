@@ -6,10 +6,9 @@ from anywhere, nothing is sent twice, and nothing is read beyond a size or a tim
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -23,6 +22,7 @@ from yarl import URL
 from hub.errors import ConfigurationError
 from hub.identity_settings import IdentitySettings
 from monitoring.console.identity_errors import SignInError
+from monitoring.console.identity_kept import Kept
 from monitoring.console.identity_ticket import Ticket
 from monitoring.console.identity_tokens import read_keys, read_object
 
@@ -31,12 +31,6 @@ WITHIN: Final = aiohttp.ClientTimeout(total=8, connect=4)
 
 LARGEST: Final = 200_000
 """Bytes of an answer."""
-
-FRESH: Final = 3_600.0
-"""Seconds for which a provider's document and keys are kept."""
-
-ASKED_AGAIN: Final = 30.0
-"""Seconds between two askings for keys because a token names one that is not known."""
 
 RETURN: Final = "/console/connexion/retour"
 FAREWELL: Final = "/console/connexion/sortie"
@@ -67,35 +61,21 @@ class Tokens:
 class Provider:
     """One provider, as one process of the hub knows it."""
 
-    def __init__(self, settings: IdentitySettings) -> None:
+    def __init__(self, settings: IdentitySettings, clock: Callable[[], float] = time.monotonic) -> None:
         """Know a provider; raises ConfigurationError when the client's secret cannot be read."""
         self.settings = settings
         self._secret()
         self._tls = ssl.create_default_context(cafile=settings.ca_file)
-        self._lock = asyncio.Lock()
-        self._metadata: tuple[float, Metadata] | None = None
-        self._keys: tuple[float, KeySet] | None = None
-        self._asked_again = -ASKED_AGAIN
+        self._metadata = Kept(self._discover, clock)
+        self._keys = Kept(self._show_keys, clock)
 
     async def metadata(self) -> Metadata:
         """Give what the provider's document says, asked for once an hour."""
-        async with self._lock:
-            if self._metadata is None or time.monotonic() - self._metadata[0] > FRESH:
-                self._metadata = time.monotonic(), await self._discover()
-            return self._metadata[1]
+        return await self._metadata.get()
 
     async def keys(self, *, afresh: bool = False) -> KeySet:
         """Give the provider's keys; `afresh`: a token names one that is not among them."""
-        metadata = await self.metadata()
-        async with self._lock:
-            now = time.monotonic()
-            again = afresh and now - self._asked_again > ASKED_AGAIN
-            if again:
-                self._asked_again = now
-            if again or self._keys is None or now - self._keys[0] > FRESH:
-                _, body = await self._speak("GET", metadata.jwks, "keys_refused")
-                self._keys = now, read_keys(body)
-            return self._keys[1]
+        return await self._keys.get(afresh=afresh)
 
     async def way_in(self, ticket: Ticket) -> str:
         """Write where a browser is sent for its person to say who they are."""
@@ -147,6 +127,10 @@ class Provider:
         if place is None or not (access_token.isascii() and access_token.isprintable()):
             raise SignInError("userinfo_refused")
         return await self._speak("GET", place, "userinfo_refused", {"Authorization": f"Bearer {access_token}"})
+
+    async def _show_keys(self) -> KeySet:
+        _, body = await self._speak("GET", (await self.metadata()).jwks, "keys_refused")
+        return read_keys(body)
 
     async def _discover(self) -> Metadata:
         document = get_well_known_url(self.settings.issuer, external=True)

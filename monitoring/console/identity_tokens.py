@@ -10,7 +10,7 @@ import orjson
 from authlib.oauth2.claims import JWTClaims
 from authlib.oidc.core import CodeIDToken
 from joserfc import errors, jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 
 from hub.identities import LONGEST_SUBJECT
 from monitoring.console.identity_errors import SignInError
@@ -97,14 +97,28 @@ def read_object(body: bytes, code: str) -> Mapping[str, Any]:
 
 
 def read_keys(body: bytes) -> KeySet:
-    """Read the keys by which a provider's signatures are checked; those of other uses, and secrets, are left out."""
+    """Read the keys by which a provider's signatures are checked; secrets, and those of other uses, are left out.
+
+    So is one that cannot be read: a provider may show others beside the one it signs with. Raises SignInError when none
+    is left.
+    """
     said = read_object(body, "keys_unreadable").get("keys")
     listed = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
     public = [one for one in listed if one.get("kty") in {"RSA", "EC"} and one.get("use", "sig") == "sig"]
+    keys = [key for key in map(_key, public) if key is not None]
+    if not keys:
+        raise SignInError("keys_unreadable")
+    return KeySet(keys)
+
+
+def _key(said: dict[str, Any]) -> Key | None:
+    """Read one key; None for what is none."""
     try:
-        return KeySet.import_key_set({"keys": public})
+        key = JWKRegistry.import_key(said)
+        key.ensure_kid()
     except AMISS:
-        raise SignInError("keys_unreadable") from None
+        return None
+    return key
 
 
 def _options(expected: Expected) -> dict[str, Any]:

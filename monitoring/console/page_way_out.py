@@ -27,6 +27,9 @@ router = APIRouter()
 LEFT: Final = "left"
 """What the state of a farewell says, once signed."""
 
+CLEARED: Final = '"cache", "storage"'
+"""What browsers forget of the console; not its cookies, for those of the city's other sites would go with them."""
+
 
 @router.post("/sortie")
 async def go_out(request: Request, hub: Here, person: Somebody, _form: Proved) -> Response:
@@ -35,7 +38,7 @@ async def go_out(request: Request, hub: Here, person: Somebody, _form: Proved) -
     await hub.ledger.write(leave, person.stay)
     await hub.ledger.write(tell, Entry(person.actor, "sign_out", f"account {person.login}"))
     answer = _lead(request, there)
-    answer.headers["Clear-Site-Data"] = '"cookies", "storage"'
+    answer.headers["Clear-Site-Data"] = CLEARED
     answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return answer
 

@@ -55,6 +55,16 @@ async def city(folder, hashed, monkeypatch, **identity):
         yield console
 
 
+class Hand:
+    """A clock that a test turns."""
+
+    def __init__(self):
+        self.at = 1_000.0
+
+    def __call__(self):
+        return self.at
+
+
 class Walker:
     """A browser without scripts: it keeps cookies by host and port, and goes one step at a time."""
 

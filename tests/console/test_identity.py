@@ -124,6 +124,8 @@ async def test_leaving_the_console_leaves_the_provider_too(console, agnes, walke
     csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
     leaving = await walker.step(f"{console.url}/console/sortie", {"csrf": csrf})
     assert leaving.status_code == 200
+    assert leaving.headers["clear-site-data"] == '"cache", "storage"'
+    assert COOKIE not in walker.cookies[urlsplit(console.url).netloc]
     there = leaving.headers["refresh"].removeprefix("0; url=")
     assert urlsplit(there).path == "/o/logout/"
     assert parse_qs(urlsplit(there).query).keys() == {"id_token_hint", "state", "post_logout_redirect_uri"}

@@ -12,11 +12,12 @@ from hub.doorkeeper import make_account
 from hub.identities import Known
 from monitoring.console.door import COOKIE
 from monitoring.console.identity_errors import SignInError
+from monitoring.console.identity_kept import LEFT_ALONE
 from monitoring.console.identity_provider import Provider
 from monitoring.console.identity_ticket import LASTS, draw, seal
 from monitoring.console.page_identity import TICKET
 from tests.console.conftest import PASSWORD
-from tests.console.identity import BACK, START, Walker, city
+from tests.console.identity import BACK, START, Hand, Walker, city
 from tests.identity_provider.hostile import (
     CLIENT,
     SECRET,
@@ -213,9 +214,11 @@ async def test_a_ticket_is_not_taken_after_five_minutes_nor_when_it_was_changed(
 
 @pytest.fixture
 def forgetful(console):
-    """The console knows nothing of its provider yet."""
-    known, console.mounted.state.provider = console.mounted.state.provider, Provider(console.settings.console.identity)
-    yield
+    """The console knows nothing of its provider yet, and its time is what a test says."""
+    clock = Hand()
+    made = Provider(console.settings.console.identity, clock)
+    known, console.mounted.state.provider = console.mounted.state.provider, made
+    yield clock
     console.mounted.state.provider = known
 
 
@@ -263,9 +266,10 @@ async def test_a_document_must_be_the_providers_own(liar, console, document):
         await Provider(console.settings.console.identity).metadata()
 
 
-@pytest.mark.usefixtures("forgetful")
-async def test_a_provider_that_is_away_is_said_to_be_and_asked_again_the_next_time(liar, console, traveller):
+async def test_a_provider_that_is_away_is_said_to_be_and_asked_again_a_while_later(liar, console, traveller, forgetful):
     liar.honest(status=500)
     refused(await traveller.step(console.url + START), "unreachable", traveller)
     liar.honest()
+    refused(await traveller.step(console.url + START), "unreachable", traveller)
+    forgetful.at += LEFT_ALONE
     assert (await traveller.step(console.url + START)).status_code == 303

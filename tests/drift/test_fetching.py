@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
+from hub.addresses import is_fit
 from hub.connector import Deadline
 from hub.drift.comparison import Standing
 from hub.drift.documents import MOST_DOCUMENTS, UnfitError
-from hub.drift.fetch import Fetcher, address_of, is_fit
+from hub.drift.fetch import Fetcher, address_of
 from hub.manifest import Live, LiveKind
 from hub.settings import TargetSettings
 from tests.drift.conftest import PARC, until_cancelled

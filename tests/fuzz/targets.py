@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 from tempfile import mkstemp
 from types import SimpleNamespace
 
+from joserfc.jwk import ECKey
+from joserfc.jws import JWSRegistry
 from starlette.requests import Request
 
 from connectors._transport import etat, graphql_api, json_api
@@ -41,9 +44,13 @@ from hub.forms.kind import files_of
 from hub.forms.model import FormError, read_form
 from hub.forms.proof import prove
 from hub.gate import read_json, validate_envelope
+from hub.jwks import PublicKeys
 from hub.manifest import ErrorTable
 from hub.mapping import CompiledMapping
-from hub.problems import Problem
+from hub.model import Instant
+from hub.problems import Problem, ProblemType
+from hub.settings_door import Client, Tokens
+from hub.tokens import TokenReader
 from monitoring.console import door
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +167,30 @@ def headers(content: bytes) -> None:
     assert request_of(b"", cookie=said).cookies.get(door.COOKIE, "") is not None
 
 
+@cache
+def token_reader() -> tuple[ECKey, TokenReader]:
+    """Make a reader of tokens at a moment that stays, and the key that signs what it is given."""
+    key = ECKey.generate_key("P-256", {"kid": "cle"})
+    keys = PublicKeys(Path("none"))
+    keys._keys, keys._had_at = {"cle": key}, keys._clock()
+    keys._tried_at = float("inf")
+    said = Tokens(issuer="i", audience="a", jwks=Path("none"), clients={"c": Client(front_end="f")})
+    return key, TokenReader(said, keys, lambda: Instant(1_800_000_000_000))
+
+
+def token(content: bytes) -> None:
+    """Read a token: a header, a line's end and claims, signed as the header of a good one would have it."""
+    key, reader = token_reader()
+    header, _, claims = content.partition(b"\n")
+    named = header or b'{"alg": "ES256", "kid": "cle", "typ": "at+jwt"}'
+    signed = b".".join(urlsafe_b64encode(part).rstrip(b"=") for part in (named, claims))
+    made = urlsafe_b64encode(JWSRegistry.algorithms["ES256"].sign(signed, key)).rstrip(b"=")
+    try:
+        LOOP.run_until_complete(reader.authenticate(f"Bearer {(signed + b'.' + made).decode()}"))
+    except Problem as problem:
+        assert problem.kind is ProblemType.UNAUTHENTICATED  # noqa: PT017  # of others there is no question here
+
+
 def console_form(content: bytes) -> None:
     """Read a form of the console."""
     headers = {"content_length": str(len(content)), "content_type": "application/x-www-form-urlencoded"}
@@ -261,6 +292,7 @@ TARGETS = {
     "multipart": Target(multipart, (Problem,)),
     "multipart_type": Target(multipart_type, (Problem,)),
     "headers": Target(headers),
+    "token": Target(token),
     "console_form": Target(console_form, (door.ForgedError,)),
     "xml": Target(xml, (DeliveryError,)),
     "soap": Target(soap, (DeliveryError,)),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import delete, func, make_url, select, update
 
 from hub.anchor import Anchor, cast, read_anchors
-from hub.audit import Chain, Entry, Head, Outcome, Prune, Unsaid, head_of
+from hub.audit import Chain, Entry, Head, HeadlessError, Outcome, Prune, Unsaid, head_of
 from hub.audit_pages import Sought, as_line, every_line, newest
 from hub.audit_verify import Bad, Fault, verify
 from hub.clock import system_clock
@@ -176,6 +176,16 @@ def test_a_head_moved_by_somebody_without_the_key_shows_the_cut(ten, chain):
 def test_a_head_taken_away_is_a_cut(ten, chain):
     change(ten, delete(AUDIT), delete(AUDIT_HEAD))
     assert verdict(ten, chain).bad == Bad(1, Fault.CUT)
+
+
+def test_nothing_is_added_nor_let_go_without_a_head_and_the_error_says_what_to_do(ten, chain):
+    with ten.connect() as connection:
+        hashed = connection.scalar(select(AUDIT.c.hash).where(AUDIT.c.n == 6))
+    change(ten, delete(AUDIT_HEAD))
+    with pytest.raises(HeadlessError, match=r"run `hub audit verify`.* restore a backup"):
+        write(ten, chain, Entry("console/agnes", "essai"))
+    with ten.connect() as connection, pytest.raises(HeadlessError):
+        chain.prune(connection, Prune(6, hashed))
 
 
 def restored(ten, chain):

@@ -1,11 +1,17 @@
 """What is in the audit of a hub at work: every act, every look, every refusal; and nothing that a citizen wrote."""
 
 import ast
+import asyncio
+import errno
+import os
 from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 
 import orjson
 import pytest
+from sqlalchemy import delete, insert, select
+from structlog.testing import capture_logs
 
 from hub.access import Role, new_key
 from hub.acts import DO, Decide, Done
@@ -20,9 +26,11 @@ from hub.audited import AUDITED, CODES, NAMED_OTHERWISE, OF_THE_LEDGER, told_of_
 from hub.clock import system_clock
 from hub.denials import MOST_APART, TOGETHER, Denial, Denials
 from hub.errors import ConflictError
+from hub.problems import MEDIA_TYPE
 from hub.reload_door import PLACE as RELOAD
 from hub.settings import HOME
 from hub.settings_audit import AuditSettings
+from hub.tables_audit import AUDIT_HEAD
 from hub.verbs import Why
 from hub.wishes import MissingError, NotNowError
 
@@ -258,6 +266,65 @@ async def test_an_act_whose_row_cannot_be_written_is_not_done(resting, desk, ope
     with resting.ledger.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO audit")
     assert (await agent.get(f"/v1/requests/{number}")).json()["awaiting"] == "instruction"
+
+
+@pytest.mark.parametrize("broken", ["ALTER TABLE audit RENAME TO elsewhere", "DELETE FROM audit_head"])
+async def test_contents_whose_row_cannot_be_written_are_not_shown(resting, desk, open_desk, broken):
+    number = await desk.submitted()
+    operator = await open_desk(resting, Role.OPERATOR, "*")
+    place = f"/v1/operations/deliveries/{number}-1"
+    known = (await operator.get(place)).json()
+    with resting.ledger.engine.begin() as connection:
+        connection.exec_driver_sql(broken)
+    answer = await operator.get(place)
+    assert (answer.status_code, answer.headers["content-type"]) == (503, MEDIA_TYPE)
+    assert answer.headers["retry-after"] == "5"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["type"] == "/problems/unavailable"
+    assert not known.keys() & answer.json().keys()
+
+
+async def test_a_loop_that_met_what_nobody_foresaw_goes_on(resting):
+    keeper, engine = resting.keeper, resting.ledger.engine
+    with engine.begin() as connection:
+        head = connection.execute(select(AUDIT_HEAD)).one()._mapping
+        connection.execute(delete(AUDIT_HEAD))
+    keeper.denials.count(Denial("a", "GET /x", "403"), resting.ledger.book.now())
+    with capture_logs() as lines:
+        keeper.wake()
+        await soon(lambda: lines)
+    assert [(line["event"], line["code"], line["error"]) for line in lines] == [
+        ("the audit is not kept", "denials", "HeadlessError")
+    ]
+    with engine.begin() as connection:
+        connection.execute(insert(AUDIT_HEAD), dict(head))
+    keeper.wake()
+    await soon(lambda: resting.ledger.look(newest, Sought(actor="a")))
+
+
+async def soon(found):
+    async with asyncio.timeout(10):
+        while not found():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("failing", ["*.part", "archive", "new"])
+async def test_rows_stay_until_the_disk_has_their_archive(resting, tmp_path, monkeypatch, failing):
+    await resting.ledger.switch(switching("cible"))
+    before = await resting.ledger.read(lambda connection: list(every_line(connection)))
+    keeper, fsync = keeping(resting, timedelta(seconds=-60), tmp_path / "new"), os.fsync
+
+    def full(descriptor):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().match(failing):
+            raise OSError(errno.EIO, "essai")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="essai"):
+        await keeper.prune()
+    assert await resting.ledger.read(lambda connection: list(every_line(connection))) == before
+    monkeypatch.undo()
+    assert await keeper.prune() == len(before)
 
 
 async def test_a_hub_that_closes_leaves_an_anchor_that_its_chain_agrees_with(settings, tmp_path):

@@ -3,6 +3,8 @@
 import pytest
 
 from hub.access import Role
+from hub.errors import ConfigurationError
+from hub.settings import Settings
 from hub.settings_door import Rate, Rates
 
 SLOW = Rates(caller=Rate(per_second=0.1, burst=5), stranger=Rate(per_second=0.1, burst=3))
@@ -38,3 +40,20 @@ async def test_an_address_that_tries_keys_is_refused_and_a_good_key_from_it_is_n
     assert [answer.status_code for answer in tries] == [401, 401, 401, 429, 429]
     assert "retry-after" in tries[-1].headers
     assert (await desk.get("/v1/kinds")).status_code == 200
+
+
+HELD = f"port: 1\nfront_ends:\n  libreair:\n    certificates: ['{'0' * 64}']\n"
+UNASKED = {
+    "no certificate of its own": HELD,
+    "no authority": f"tls:\n  certificate: a.pem\n  key: a.pem\n{HELD}",
+}
+
+
+@pytest.mark.parametrize("written", UNASKED.values(), ids=UNASKED)
+def test_certificates_that_nobody_would_be_asked_for_stop_the_start(tmp_path, written):
+    file = tmp_path / "hub.yaml"
+    file.write_text(written)
+    with pytest.raises(ConfigurationError, match=r"tls: .*expected client_ca, for front_ends\.libreair\.certificates"):
+        Settings.read(file)
+    file.write_text(UNASKED["no authority"].replace("tls:\n", "tls:\n  client_ca: ca.pem\n"))
+    assert Settings.read(file).front_ends["libreair"].certificates

@@ -2,15 +2,17 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import orjson
 import pytest
 from sqlalchemy import Connection, create_engine
 from typer.testing import CliRunner
 
-from hub.audit import head_of
-from hub.auditor import at_the_keyboard
+from hub.audit import Entry, head_of
+from hub.auditor import add_to_audit, at_the_keyboard, verify_audit
 from hub.cli import app
+from hub.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,36 @@ def test_the_anchors_of_the_settings_show_a_ledger_put_back(untouched):
     assert "anchors that agree: 1" in run(untouched, "audit", "verify").stdout
     cast(str(untouched / "ailleurs/anchors"), Anchor(head.n + 4, "0" * 64), datetime.now(UTC))
     assert f"row {head.n + 1}" in run(untouched, "audit", "verify", code=1).stdout
+
+
+class Filling(type(Path())):
+    """A file of anchors to which a hub at work adds one, with its row, just as somebody reads it."""
+
+    write = None
+
+    def open(self, *_words, **_named):
+        """Give the file as it will be once its next line is read."""
+        return closing(self.write())
+
+
+def test_a_hub_that_writes_meanwhile_cuts_nothing(untouched):
+    settings = Settings.model_validate(
+        {"database": f"sqlite:///{untouched}/var/hub.db", "secret_file": untouched / "var/secret"}
+    )
+
+    def written():
+        database = create_engine(settings.database)
+        with database.begin() as connection:
+            add_to_audit(settings, connection, Entry("console/agnes", "essai"))
+        with database.connect() as connection:
+            head = last(connection)
+        database.dispose()
+        yield f'{{"n":{head.n},"hash":"{head.hash}","at":"2026-09-01T00:00:00.000000Z"}}\n'
+
+    anchors = Filling("anchors")
+    anchors.write = written
+    found = verify_audit(settings, anchors)
+    assert (found.last, found.anchors, found.bad) == (6, 1, None)
 
 
 def last(connection: Connection):

@@ -256,7 +256,9 @@ RECEIVING = (409, {"type": "/problems/in-progress", "title": "En cours", "status
 TAKEN = (409, {"type": "/problems/conflict", "title": "Conflit", "status": 409}, {})
 
 
-@pytest.mark.parametrize("first", [BUSY, RECEIVING, CUT, (429, {}, {}), (500, {}, {}), (502, {}, {}), (504, {}, {})])
+@pytest.mark.parametrize(
+    "first", [BUSY, RECEIVING, CUT, (408, {}, {}), (429, {}, {}), (500, {}, {}), (502, {}, {}), (504, {}, {})]
+)
 async def test_a_submission_is_sent_again_with_the_same_bytes_under_the_same_key(first):
     async with hub_that_says(first, DONE) as (url, asked), Portal(url, "k") as hub:
         assert (await hub.submit(LETTER, "clef")).number == "100000000"

@@ -6,12 +6,14 @@ import json
 import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 
 import hub.connections
 from hub.access import Role, new_key
@@ -26,6 +28,9 @@ from hub.serve import Server, configure, secure
 from hub.settings import FrontEnd, Settings
 from hub.settings_door import Limits, Tls
 from tests.faults.tls import YEAR, Authority
+
+MUCH = 16 * 1024 * 1024
+"""More than any system holds for one that does not read."""
 
 QUICK = Limits(head_within="400ms", body_within="400ms", idle="1s", connections=50)
 HELLO = b"GET /hello HTTP/1.1\r\nHost: hub\r\n\r\n"
@@ -47,9 +52,10 @@ def quickly(monkeypatch):
 @asynccontextmanager
 async def serving(app, secured=None, limits=QUICK):
     """Serve an application as the hub is served; gives the port."""
+    within = limits.head_within.total_seconds()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ready = asyncio.Event()
-        server = Server(configure(app, Settings(limits=limits, grace="1s"), secured), ready.set)
+        server = Server(configure(app, Settings(limits=limits, grace="1s"), secured), ready.set, within)
         working = asyncio.create_task(server.serve([listener]))
         await ready.wait()
         yield listener.getsockname()[1]
@@ -76,6 +82,11 @@ async def door():
     @app.post("/body")
     async def body(request: Request):
         return len(await read_body(request))
+
+    @app.post("/named")
+    async def named(request: Request):
+        await read_body(request)
+        return sorted(request.headers)
 
     async with serving(Guarded(app)) as port:
         yield SimpleNamespace(port=port, go_on=going_on.set)
@@ -168,6 +179,102 @@ async def test_a_head_without_end_is_not_read_to_its_end(door, pieces):
     assert statuses(await say(door.port, HELLO)) == [200]
 
 
+CHUNKED = (
+    POST.replace(b"/body", b"/named").replace(b"Content-Length: 100", b"Transfer-Encoding: chunked") + b"2\r\n{}\r\n"
+)
+LAST = b"0\r\n"
+
+AFTER = {
+    "fields": [LAST, *[b"X-Again: a\r\n" * 5_000] * 300],
+    "fields, one at a time": [LAST, *[b"X-Again: a\r\n"] * 5_000, b"\r\n"],
+    "a field": [LAST, b"X-Endless: ", *[b"a" * 65_536] * 300],
+    "a field's name": [LAST, *[b"a" * 65_536] * 300],
+    "an extension": [b"1;a=", *[b"a" * 65_536] * 300],
+}
+
+
+@pytest.mark.parametrize("pieces", AFTER.values(), ids=AFTER)
+async def test_what_comes_after_a_body_without_end_is_not_read_to_its_end(door, pieces):
+    assert statuses(await say(door.port, CHUNKED, *pieces)) in ([], [431])
+    assert statuses(await say(door.port, HELLO)) == [200]
+
+
+async def test_a_few_fields_after_a_body_are_let_pass_and_come_to_nobody(door):
+    after = LAST + b"X-After: a\r\nAuthorization: Bearer a\r\n\r\n"
+    last = HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    said = await say(door.port, CHUNKED, after, last)
+    assert statuses(said) == [200, 200]
+    assert b'["content-type","host","transfer-encoding"]' in said
+
+
+async def test_a_large_head_that_comes_with_another_request_is_refused_too(door):
+    large = HELLO[:-2] + b"X-Large: " + b"a" * 40_000 + b"\r\n\r\n"
+    assert statuses(await say(door.port, HELLO + large)) == []
+    assert statuses(await say(door.port, HELLO, large)) in ([], [200], [200, 431])
+
+
+async def test_the_answer_to_one_request_is_not_taken_for_another_s(door):
+    """The first is still under way when what follows it is found to be no HTTP."""
+    said = asyncio.create_task(say(door.port, HELLO.replace(b"hello", b"slow"), b"bonjour\r\n\r\n"))
+    assert statuses(await said) == []
+
+
+HOLDING = {
+    "and asks no more": b"GET /much HTTP/1.1\r\nHost: hub\r\n\r\n",
+    "and says that it was the last": b"GET /much HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n",
+    "which does not end": b"GET /endless HTTP/1.1\r\nHost: hub\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("asked", HOLDING.values(), ids=HOLDING)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_whoever_does_not_read_an_answer_keeps_nobody_out(asked, scheme, authority, issued):
+    server = issued("server")
+    secured = secure(Tls(certificate=server, key=server)) if scheme == "https" else None
+    trusted = trusting(authority) if secured else None
+    async with serving(Guarded(talker()), secured, QUICK.model_copy(update={"connections": 2})) as port:
+        held = [await asyncio.open_connection("127.0.0.1", port, ssl=trusted) for _ in range(2)]
+        for _, writer in held:
+            writer.write(asked)
+        async with asyncio.timeout(20):
+            while b"hello" not in await call(
+                port, trusted, HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+            ):
+                await asyncio.sleep(0.1)
+        for _, writer in held:
+            writer.transport.abort()
+
+
+async def test_whoever_reads_slowly_is_given_all_of_it():
+    async with serving(Guarded(talker())) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HOLDING["and says that it was the last"])
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(MUCH // 2**20):
+            assert len(await reader.readexactly(2**20)) == 2**20
+            await asyncio.sleep(0.2)
+        writer.close()
+
+
+def talker():
+    """An application that says a lot, or does not end, or says hello."""
+    app = FastAPI()
+
+    @app.get("/hello")
+    async def hello():
+        return "hello"
+
+    @app.get("/much")
+    async def much():
+        return Response(bytes(MUCH))
+
+    @app.get("/endless")
+    async def endless():
+        return StreamingResponse(bytes(65_536) for _ in count())
+
+    return app
+
+
 async def test_what_the_hub_reads_may_be_almost_as_much(door):
     headers = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 300) for number in range(90))
     head = HELLO.replace(b"/hello", b"/hello?" + b"a" * 3_000)[:-2]
@@ -219,11 +326,11 @@ def asking(key):
     return f"GET /v1/kinds HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n".encode()
 
 
-async def call(port, secured, key):
-    """Ask for the kinds; gives nothing when no connection comes about."""
+async def call(port, secured, asked):
+    """Ask, and be told; gives nothing when no connection comes about."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=secured)
-        writer.write(asking(key))
+        writer.write(asked)
         said = await reader.read()
         writer.close()
     except (ssl.SSLError, ConnectionError):
@@ -244,19 +351,23 @@ async def test_a_caller_shows_a_certificate_that_is_vouched_for_and_a_house_its_
     settings = settings.model_copy(update={"front_ends": pinned, "tls": tls})
     async with open_hub(settings, serve=False) as opened, serving(build_api(opened), secure(tls)) as port:
         mine, agents = await key_of(opened, Role.FRONT_END, "libreair"), await key_of(opened, Role.AGENT, "*")
-        answer = await call(port, trusting(authority, own), mine)
+        answer = await call(port, trusting(authority, own), asking(mine))
         assert statuses(answer) == [200]
         assert b"strict-transport-security: max-age=31536000" in answer
-        assert statuses(await call(port, trusting(authority, other), mine)) == [401]
-        assert statuses(await call(port, trusting(authority, other), agents)) == [200]
+        assert statuses(await call(port, trusting(authority, other), asking(mine))) == [401]
+        assert statuses(await call(port, trusting(authority, other), asking(agents))) == [200]
+        for role in (Role.AGENT, Role.OPERATOR):
+            its = await key_of(opened, role, "libreair")
+            told = [await call(port, trusting(authority, shown), asking(its)) for shown in (own, other)]
+            assert [statuses(one) for one in told] == [[200], [401]]
         for shown in (None, stranger):
-            assert await call(port, trusting(authority, shown), mine) == b""
+            assert await call(port, trusting(authority, shown), asking(mine)) == b""
         old = trusting(authority, own)
         old.maximum_version = ssl.TLSVersion.TLSv1_2
-        assert statuses(await call(port, old, mine)) == [200]
+        assert statuses(await call(port, old, asking(mine))) == [200]
         with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.maximum_version = ssl.TLSVersion.TLSv1_1
-        assert await call(port, old, mine) == b""
+        assert await call(port, old, asking(mine)) == b""
 
 
 async def key_of(opened, role, house):
@@ -271,3 +382,10 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path, issued):
     for said in ({"certificate": empty}, {"key": empty}, {"key": tmp_path / "none.pem"}, {"client_ca": empty}):
         with pytest.raises(ConfigurationError, match="PEM"):
             secure(Tls(**{"certificate": good, "key": good, **said}))
+
+
+async def test_whoever_does_not_come_to_terms_in_tls_is_left_when_a_head_would_be(issued):
+    server = issued("server")
+    async with serving(Guarded(talker()), secure(Tls(certificate=server, key=server))) as port, asyncio.timeout(20):
+        assert await say(port) == b""
+        assert await say(port, b"\x16\x03\x01\x02\x00") == b""

@@ -4,12 +4,16 @@ import asyncio
 import json
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from typer.testing import CliRunner
 
 from hub.access import Role
+from hub.audit import HeadlessError
+from hub.audit_pages import Sought, newest
+from hub.auditor import at_the_keyboard
 from hub.cli_trial import trials
 from hub.tables import EVENTS
+from hub.tables_audit import AUDIT_HEAD
 from hub.trials.mask import masked
 
 SECRETS = ("un objet", "Lefèvre", "Léa", "lea@example.org", "06 39")
@@ -18,7 +22,9 @@ SECRETS = ("un objet", "Lefèvre", "Léa", "lea@example.org", "06 39")
 @pytest.fixture
 def explained(settings, tmp_path):
     """Give a function that runs the verb on the installation's ledger."""
-    (tmp_path / "hub.yaml").write_text(json.dumps({"database": settings.database, "homes": ["home"]}))
+    (tmp_path / "hub.yaml").write_text(
+        json.dumps({"database": settings.database, "secret_file": "secret", "homes": ["home"]})
+    )
 
     async def run(number, *words):
         said = ["explain", number, "-c", str(tmp_path / "hub.yaml"), *words]
@@ -75,6 +81,27 @@ async def test_values_are_revealed_once_the_audit_has_it(resting, open_desk, exp
     assert line["actor"].startswith("terminal/")
     assert line["note"] == "explain"
     assert "reveal" not in json.dumps((await desk.get(f"/v1/requests/{number}")).json())
+
+
+async def test_a_revealed_request_is_a_row_of_the_audits_chain(resting, open_desk, explained):
+    desk = await open_desk(resting)
+    number = await desk.submitted()
+    assert (await explained(number, "--reveal", "--json")).exit_code == 0
+    [row] = await resting.ledger.read(newest, Sought(about=f"request {number}"))
+    assert (row.actor, row.action, row.outcome) == (at_the_keyboard(), "reveal", "allow")
+    assert json.loads(row.detail) == {"reason": resting.keeper.digest("explain")}
+
+
+async def test_nothing_is_revealed_that_the_audit_cannot_tell(resting, open_desk, explained):
+    desk = await open_desk(resting)
+    number = await desk.submitted()
+    with resting.ledger.engine.begin() as connection:
+        connection.execute(delete(AUDIT_HEAD))
+    ended = await explained(number, "--reveal")
+    assert isinstance(ended.exception, HeadlessError)
+    assert ended.stdout == ""
+    rows = await resting.ledger.read(lambda connection: connection.execute(select(EVENTS.c.kind)).all())
+    assert "reveal" not in {row.kind for row in rows}
 
 
 async def test_masked_reading_leaves_no_line_in_the_audit(resting, open_desk, explained):

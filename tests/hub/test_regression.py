@@ -7,12 +7,14 @@ import pytest
 from sqlalchemy import select, update
 from typer.testing import CliRunner
 
+from hub.auditor import at_the_keyboard
 from hub.bench.remap import changed, fill, measure
 from hub.bench.storing import store
 from hub.catalogue import Catalogue
 from hub.cli_regression import regressions
 from hub.database import open_database
 from hub.tables import DEFINITIONS, EVENTS
+from hub.tables_audit import AUDIT
 from hub.trials.difference import Cause, differences
 from hub.trials.regression import Job, compare
 from hub.trials.stored import Choice
@@ -217,9 +219,12 @@ def test_values_are_revealed_on_demand_and_the_audit_says_to_whom(installed, led
     engine = open_database(ledger)
     with engine.connect() as connection:
         lines = connection.execute(select(EVENTS).where(EVENTS.c.kind == "reveal").order_by(EVENTS.c.request)).all()
+        chained = connection.execute(select(AUDIT).where(AUDIT.c.action == "reveal").order_by(AUDIT.c.n)).all()
     engine.dispose()
     assert [f"{line.request:09d}" for line in lines] == group["examples"]
     assert all(line.actor.startswith("terminal/") and line.note == "regress: cible/dossier" for line in lines)
+    assert [row.object for row in chained] == [f"request {number}" for number in group["examples"]]
+    assert {(row.actor, row.outcome) for row in chained} == {(at_the_keyboard(), "allow")}
 
 
 def test_only_requests_since_a_day_or_of_a_kind_are_meant(installed):
@@ -255,7 +260,9 @@ async def test_nothing_is_sent(resting, open_desk, target, settings, tmp_path):
     desk = await open_desk(resting)
     for key in ("a", "b"):
         await desk.submit(key=key)
-    (tmp_path / "hub.yaml").write_text(json.dumps({"database": settings.database, "homes": ["home"]}))
+    (tmp_path / "hub.yaml").write_text(
+        json.dumps({"database": settings.database, "secret_file": "secret", "homes": ["home"]})
+    )
     new = tmp_path / "deposer.yaml"
     new.write_text(
         (tmp_path / "home/mappings/cible/deposer.yaml").read_text().replace("data.objet", "$uppercase(data.objet)")

@@ -160,6 +160,10 @@ WRONG = {
     "another client": {"client_id": "autre"},
     "no client": {"client_id": None},
     "a client that is no word": {"client_id": ["portail"]},
+    "of a person who was asked something": {"nonce": "n"},
+    "of a person who was given a token": {"at_hash": "h"},
+    "of a person who is in": {"sid": "s"},
+    "of a person who came in": {"auth_time": NOW},
     "a token for people": {"header": {"typ": "id+jwt"}},
     "no type": {"header": {"typ": None}},
 }
@@ -189,6 +193,8 @@ async def test_no_token_chooses_how_it_is_proved(reading, authorization):
         "altered": f"{header}.{other}.{signature}",
         "unsigned": f"{header}.{payload}.AA",
         "no JSON": f"{header}.AAAA.{signature}",
+        "a header that is an array": f"{written(['alg'])}.{payload}.{signature}",
+        "a header that is a text": f"{written('alg')}.{payload}.{signature}",
         "deep": f"{encoded(b'[' * 1_400)}.{payload}.{signature}",
         "endless": f"{header}.{'A' * 20_000}.{signature}",
     }
@@ -250,10 +256,22 @@ async def test_the_keys_that_are_had_serve_while_their_server_is_down_and_not_fo
     for reading.later in (700, 3_600):
         now = int(time.time() + reading.later)
         assert await reading.read(reading.sign(iat=now, exp=now + 60))
-        await reading.refuses(reading.sign(iat=now, exp=now + 60, header={"kid": "autre"}))
+        new = reading.sign(iat=now, exp=now + 60, header={"kid": "autre"})
+        assert (await reading.refuses(new)).kind is ProblemType.UNAVAILABLE
     reading.later = now = 90_000
     now = int(time.time() + reading.later)
     assert (await reading.refuses(reading.sign(iat=now, exp=now + 60))).kind is ProblemType.UNAVAILABLE
+
+
+async def test_a_key_that_may_be_new_is_looked_for_again_once_its_server_is_back(reading, authorization):
+    assert await reading.read(reading.sign())
+    authorization.instead, authorization.status, reading.later = b"", 500, 61
+    authorization.keys.append(new_key("seconde"))
+    new = reading.sign(key=authorization.keys[1], header={"kid": "seconde"}, exp=int(time.time()) + 600)
+    assert (await reading.refuses(new)).kind is ProblemType.UNAVAILABLE
+    authorization.instead, authorization.status, reading.later = None, 200, 122
+    assert await reading.read(new)
+    assert (await reading.refuses(reading.sign(header={"kid": "inventee"}))).kind is ProblemType.UNAUTHENTICATED
 
 
 UNHAD = {

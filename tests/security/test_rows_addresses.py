@@ -6,14 +6,15 @@ import socket
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import aiohttp
 import pytest
 from pydantic import ValidationError
 
 import connectors.courriel
 import connectors.gru
 import connectors.hubee
-from connectors._transport.http import HttpClient, HttpSettings
-from hub.addresses import is_fit
+from connectors._transport.http import HttpClient, HttpSettings, PinnedResolver
+from hub.addresses import fit_among, is_fit
 from hub.connector import Deadline, Exchange
 from hub.errors import TransientError, UncertainError
 from hub.manifest import ErrorTable
@@ -44,6 +45,10 @@ DISGUISED = {
     "the link's own": "169.254.169.254",
     "the link's own, within IPv6": "[::ffff:a9fe:a9fe]",
     "a cloud's own": "[fd00:ec2::254]",
+    "another cloud's own": "[fd20:ce::254]",
+    "a third cloud's own": "100.100.100.200",
+    "Teredo": "[2001:0:4136:e378:8000:63bf:80ff:fffe]",
+    "a translator's": "[::ffff:0:7f00:1]",
     "every address": "0.0.0.0",
     "every address of IPv6": "[::]",
     "a group": "224.0.0.1",
@@ -79,7 +84,12 @@ def test_a_host_that_is_written_plainly_loads(host):
     assert HttpSettings(url=f"http://{host}:8080/ws").url.port == 8080
 
 
-LEADING_BACK = ["127.0.0.1", "::1", "::ffff:7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::", "169.254.169.254", "0.0.0.0"]
+LEADING_BACK = [
+    *["127.0.0.1", "::1", "::ffff:7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::", "169.254.169.254", "0.0.0.0"],
+    *["100.100.100.200", "fd20:ce::254", "::ffff:100.100.100.200", "::ffff:0:127.0.0.1", "::ffff:0:a9fe:a9fe"],
+    *["2001:0:4136:e378:8000:63bf:80ff:fffe", "2001:0:4136:e378::5601:5601", "2001:0:7f00:1::f5fe:fdfc", "fe80::1"],
+]
+"""Of those of Teredo, the first two hide their client's, 127.0.0.1 and 169.254.169.254, and the last its server's."""
 
 
 @pytest.mark.parametrize("address", LEADING_BACK)
@@ -91,9 +101,36 @@ def test_no_name_leads_back_into_this_machine_unless_allow_says_so(address):
     assert is_fit(found, "guichet.ville.example", (ipaddress.ip_network(address),))
 
 
-@pytest.mark.parametrize("address", ["10.1.2.3", "192.168.0.9", "172.18.0.4", "fd12::5", "64:ff9b::a01:203", "2a01::1"])
+PLAINLY = ["100.100.100.201", "fd20:ce::253", "::ffff:0:a01:203", "2001:0:4136:e378::f5fe:fdfc"]
+"""The last is of Teredo, between 65.54.227.120 and 10.1.2.3."""
+
+
+@pytest.mark.parametrize(
+    "address", ["10.1.2.3", "192.168.0.9", "172.18.0.4", "fd12::5", "64:ff9b::a01:203", "2a01::1", *PLAINLY]
+)
 def test_a_name_leads_to_the_city_s_network_or_to_the_world(address):
     assert is_fit(ipaddress.ip_address(address), "guichet.ville.example", ())
+
+
+@pytest.mark.parametrize(
+    ("told", "gone_to"),
+    [
+        (["fe80::1", "10.1.2.3"], ["10.1.2.3"]),
+        (["10.1.2.3", "fe80::1", "2a01::1"], ["10.1.2.3", "2a01::1"]),
+        (["fe80::1"], []),
+        (["fe80::1", "127.0.0.1", "10.1.2.3"], []),
+        (["169.254.169.254", "10.1.2.3"], []),
+    ],
+)
+def test_an_address_of_the_link_is_left_out_beside_others_and_alone_is_none(told, gone_to):
+    """Any other that is none it may have refuses the host, whatever stands beside it."""
+    found = fit_among(map(ipaddress.ip_address, told), "guichet.ville.example", ())
+    assert found == list(map(ipaddress.ip_address, gone_to))
+
+
+def test_an_address_of_the_link_that_is_allowed_is_gone_to():
+    address = ipaddress.ip_address("fe80::1")
+    assert fit_among([address], "guichet.ville.example", (ipaddress.ip_network("fe80::/10"),)) == [address]
 
 
 @asynccontextmanager
@@ -149,6 +186,20 @@ async def test_a_name_that_leads_elsewhere_the_second_time_is_not_followed_there
         assert (seen, len(asked)) == (["127.0.0.2"], 2)
         for client in (first, second):
             await client.close()
+
+
+async def test_a_connection_goes_to_the_addresses_that_are_left(monkeypatch):
+    async def told(_self, host, port=0, family=0):
+        hosts = [("fe80::1%lo", socket.AF_INET6), ("127.0.0.2", socket.AF_INET)]
+        return [
+            {"hostname": host, "host": one, "port": port, "family": of, "proto": 0, "flags": 0} for one, of in hosts
+        ]
+
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", told)
+    resolver = PinnedResolver((ipaddress.ip_network("127.0.0.2/32"),))
+    assert [one["host"] for one in await resolver.resolve("guichet.ville.example")] == ["127.0.0.2"]
+    with pytest.raises(TransientError, match=r"^forbidden_address$"):
+        await PinnedResolver(()).resolve("guichet.ville.example")
 
 
 async def test_a_name_without_allow_that_comes_to_lead_into_this_machine_is_not_followed(leads):

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.cli import app
-from hub.effective import HIDDEN, shown, without_secrets
+from hub.effective import HIDDEN, Source, _rows, shown, without_secrets
 
 CANARY = "canari"
 
@@ -15,6 +15,7 @@ broker: amqp://hub:{CANARY}-1/a@b@rabbit.ville.example/hub
 scanner: tcp://clamav.ville.example:3310
 port: 9000
 console: {{city: Évreux}}
+encryption: {{command: [/usr/bin/coffre, --role, {CANARY}-15], file: keys}}
 targets:
   guichet:
     connector: lutece
@@ -87,6 +88,7 @@ def test_every_setting_says_its_value_and_where_it_comes_from(show):
             "database": ("postgresql+psycopg://hub:***@db.ville.example/hub?password=***", "environment"),
             "console.city": ("Évreux", "file"),
             "console.stay": ("10:00:00", "default"),
+            "encryption.command": (["/usr/bin/coffre", HIDDEN, HIDDEN], "file"),
             "targets.guichet.connector": ("lutece", "file"),
             "targets.guichet.settings.url": ("http://guichet.ville.example/ws?map=***&api_key=***", "file"),
             "targets.guichet.settings.username": ("hub", "file"),
@@ -123,9 +125,31 @@ def test_an_address_keeps_everything_but_what_opens_it(address, safe):
     assert without_secrets(address) == safe
 
 
-@pytest.mark.parametrize("name", ["api_token", "motdepasse", "mot_de_passe", "jeton", "cle", "HUB_KEYS", "X_HEADERS"])
+MORE = ["passphrase", "key_passphrase", "apikey", "api_key_prod", "x-api-key", "Authorization", "proxy_authorization"]
+
+
+@pytest.mark.parametrize(
+    "name", ["api_token", "motdepasse", "mot_de_passe", "jeton", "cle", "HUB_KEYS", "X_HEADERS", *MORE]
+)
 def test_what_is_called_a_secret_is_hidden_whatever_its_type(name):
     assert shown(name, CANARY) == HIDDEN
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [
+        ("targets.x.settings.tokens.a", True),
+        ("targets.x.settings.accounts.secrets.a.b", True),
+        ("targets.x.settings.api_keys.prod", True),
+        ("targets.tokens.settings.procedures.a", False),
+        ("targets.x.settings.accounts.a", False),
+        ("targets.tokens.connector", False),
+        ("console.city", False),
+    ],
+)
+def test_of_what_a_target_is_reached_by_any_part_of_the_name_hides(name, hidden):
+    [row] = _rows(name, CANARY, Source.FILE)
+    assert row.value == (HIDDEN if hidden else CANARY)
 
 
 def test_what_is_not_a_secret_is_shown():
