@@ -30,6 +30,9 @@ UNREADABLE: Final = "it does not open under the keys that are here"
 MISSING: Final = "it cannot be read from the store"
 """What is said of a file that is not handed over."""
 
+ENDING: Final = 60
+"""Characters that are kept of a file's name, the last ones: with its id they fit any folder."""
+
 OF_ATTEMPT: Final = ("kind", "outcome", "code", "http_status", "fault")
 OF_BATCH: Final = ("batch", "outlook", "note", "outcome", "at")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -47,17 +47,23 @@ async def hand_over(office: Office, numbers: Sequence[int], out: Path) -> dict[s
         said = export(connection, office.book, terms, numbers)
         described = files_of(connection, numbers)
     store = await office.store() if described else None
-    missing = set()
     with _whole(out) as parcel:
-        for one in described if store else ():
-            try:
-                content = await _content(office, store, one)
-            except (StoreError, FileNotFoundError, SealError):
-                missing.add(place_of(one))
-            else:
-                parcel.writestr(place_of(one), content)
+        missing = await _fill(parcel, office, store, described) if store else ()
         parcel.writestr(NAMED, orjson.dumps(without(said, missing), option=orjson.OPT_INDENT_2))
     return said
+
+
+async def _fill(parcel: Any, office: Office, store: Store, described: Sequence[Described]) -> Collection[str]:
+    """Put files in a parcel; gives the places of those that cannot be read."""
+    missing = set()
+    for one in described:
+        try:
+            content = await _content(office, store, one)
+        except (StoreError, FileNotFoundError, SealError):
+            missing.add(place_of(one))
+        else:
+            parcel.writestr(place_of(one), content)
+    return missing
 
 
 @contextmanager
