@@ -105,7 +105,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so; uvicorn's own way to listen would leave a caller a minute to come to terms in TLS."""
-        await super().startup([])
+        await super().startup(sockets and [])
         make: Callable[[], asyncio.Protocol] = partial(
             self.config.http_protocol_class,  # type: ignore[call-arg]  # as in uvicorn
             config=self.config,
@@ -114,7 +114,7 @@ class Server(uvicorn.Server):
         )
         listen = partial(asyncio.get_running_loop().create_server, make, ssl=self.config.ssl, backlog=BACKLOG)
         within = self._secured_within if self.config.ssl else None
-        self.servers = [await listen(sock=one, ssl_handshake_timeout=within) for one in sockets or ()]
+        self.servers += [await listen(sock=one, ssl_handshake_timeout=within) for one in sockets or ()]
         self._sweeping = asyncio.create_task(sweep(self.server_state))
         self._ready()
 

@@ -98,6 +98,7 @@ async def test_a_person_is_found_by_the_export_before_and_by_nothing_after(aviar
     assert town.canaries_in_tables() >= {"request.body", "revision.body", "attempt.sent", "attachment.name"}
     exported = tmp_path / "home" / "export.zip"
     said = await hand_over(office, numbers, exported)
+    assert [one["outcome"] for request in said["requests"] for one in request["batches"]] == ["done"]
     everything = orjson.dumps(said).decode()
     assert all(one in everything.replace("\\", "") for one in set(CANARIES) - {IN_FILE})
     with zipfile.ZipFile(exported) as parcel:
@@ -176,11 +177,12 @@ async def test_erasure_is_refused_while_something_is_open_unless_forced(aviary, 
     _, [refused] = await asyncio.to_thread(office.purge, [Purge(number, "erasure")], "dpo")
     assert refused.held in {Held.UNCERTAIN, Held.PARKED}
     assert "request.body" in town.canaries_in_tables()
-    forced = Purge(number, "erasure: décision du délégué", "dpo", DESPITE_ALL)
+    forced = Purge(number, "erasure", "dpo", DESPITE_ALL, reason="décision du délégué")
     _, [done] = await asyncio.to_thread(office.purge, [forced], "dpo")
     assert done.done
     assert town.request(number).status == "cancelled"
     assert town.states(number) == ["cancelled"]
+    assert {one.sent_sha256 for one in town.attempts(number * 1000 + 1)} == {""}
     assert town.canaries_in_tables() == set()
     events = [row.note for row in town.rows("SELECT note FROM event WHERE request = :n AND kind = 'purge'", n=number)]
     assert events == ["erasure: décision du délégué"]
@@ -281,7 +283,7 @@ async def test_health_goes_sooner_and_leaves_the_rest(make_aviary):
         assert (report.purged, report.trimmed) == (0, 1)
         data = orjson.loads(town.request(number).body)["data"]
         assert (data["nom"], data["allergie"], data["precisions"]) == (FAMILY, False, "⟦health⟧")
-        assert {attempt.sent for attempt in town.attempts(number * 1000 + 1)} == {b""}
+        assert {(one.sent, one.sent_sha256) for one in town.attempts(number * 1000 + 1)} == {(b"", "")}
         assert (await asyncio.to_thread(office_of(town).purge_due, "hub")).is_empty
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 import yaml
@@ -53,6 +55,13 @@ async def test_a_person_is_handed_what_is_held_and_then_erased(make_aviary, run,
     assert {row["number"]: bool(row["held"]) for row in rows} == {f"{done:09d}": False, f"{parked:09d}": True}
     code, rows = await asyncio.to_thread(run, "erase", "--number", f"{parked:09d}", "--force", "décision du délégué")
     assert (code, [row["erased"] for row in rows]) == (0, [True])
+    audited = f"SELECT detail FROM audit WHERE object = 'request {parked:09d}' AND action = 'gdpr.purge' ORDER BY n"
+    details = [json.loads(detail) for [detail] in look(tmp_path, audited)]
+    assert [one["why"] for one in details] == ["erasure", "erasure"]
+    assert "délégué" not in str(details)
+    assert "reason" in details[1]
+    told = look(tmp_path, f"SELECT note FROM event WHERE request = {parked} AND kind = 'purge'")
+    assert told == [("erasure: décision du délégué",)]
     assert (await asyncio.to_thread(run, "export", "--email", EMAIL, "--out", str(tmp_path / "again")))[0] == 1
     assert not (tmp_path / "again").exists()
 
@@ -88,6 +97,27 @@ async def test_a_request_is_kept_longer_on_a_ground(make_aviary, run, database):
             run, "extend", "999999999", "--until", "2090-01-01", "--ground", "audit", "--reason", "x"
         )
     )[0] == 1
+
+
+async def test_an_export_is_audited_first_and_a_parcel_that_is_not_whole_goes_again(
+    make_aviary, run, tmp_path, database
+):
+    async with make_aviary() as town:
+        number = await town.submit("depot")
+        await town.settle(number, "done")
+        town.change("UPDATE attachment SET name = :n", n="a\0b.pdf")
+    await asyncio.to_thread(run, "due")
+    said = ["export", "--number", f"{number:09d}", "--out", str(tmp_path / "export"), "-c", str(tmp_path / "hub.yaml")]
+    failed = await asyncio.to_thread(CliRunner().invoke, gdpr, said)
+    assert isinstance(failed.exception, ValueError)
+    assert not (tmp_path / "export").exists()
+    assert look(tmp_path, "SELECT object FROM audit WHERE action = 'gdpr.export'") == [(f"request {number:09d}",)]
+
+
+def look(folder, sql):
+    """Read the ledger that a verb has written to."""
+    with closing(sqlite3.connect(folder / "hub.db")) as connection:
+        return connection.execute(sql).fetchall()
 
 
 @pytest.mark.parametrize(
