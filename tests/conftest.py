@@ -1,14 +1,40 @@
 """Real servers for whoever asks: at most one of each in a pytest process, started by the first test that needs it."""
 
 import os
+import sqlite3
+from contextlib import closing
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import inspect
 
-from hub.database import migrate
+import hub.database
+from hub.database import migrate, open_database
 from hub.errors import ConfigurationError
 from hub.processes import run
 from hub.servers import Postgres, RabbitMQ, missing
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_made_once(tmp_path_factory):
+    """Have each new SQLite ledger's tables copied from one that was migrated: that costs more than most tests."""
+    migrated = tmp_path_factory.mktemp("template") / "hub.db"
+    whole = hub.database.upgrade
+
+    def upgrade(engine):
+        if engine.dialect.name != "sqlite" or inspect(engine).get_table_names():
+            whole(engine)
+            return
+        if not migrated.exists():
+            template = open_database(f"sqlite:///{migrated}")
+            whole(template)
+            template.dispose()
+        with engine.connect() as connection, closing(sqlite3.connect(migrated)) as tables:
+            tables.backup(connection.connection.driver_connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub.database, "upgrade", upgrade)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def without(said: dict[str, Any], places: Collection[str]) -> dict[str, Any]:
 
 def place_of(described: Described) -> str:
     """Say where a file lies in what is handed over."""
-    return f"pieces/{described.request:09d}/{described.id[:8]}-{described.name.replace('/', '_')}"
+    return f"pieces/{described.request:09d}/{described.id[:8]}-{described.name.replace('/', '_')[-ENDING:]}"
 
 
 class _Telling:

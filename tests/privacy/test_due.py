@@ -21,8 +21,9 @@ from hub.privacy.office import open_office
 from hub.privacy.purge import Purge
 from hub.privacy.terms import Ground, Retention
 from hub.settings import Settings
+from hub.settlement import FRESH
 from hub.stores import open_store, place_of
-from hub.tables import ATTACHMENTS, ATTEMPTS, COUNTERS, REQUESTS, TALLY
+from hub.tables import ATTACHMENTS, ATTEMPTS, COUNTERS, DELIVERIES, REQUESTS, TALLY
 from hub.tables_privacy import DOOMED_FILES, KEEPINGS, PURGE_RUNS
 
 LONG_AGO = 1_000_000_000_000
@@ -120,7 +121,10 @@ def test_a_kind_that_knows_nothing_of_health_loses_nothing_early(office):
         "ended_at": ended,
         "delivery": second * 1000 + 1,
     }
+    delivery = {"id": second * 1000 + 1, "request": second, "ordinal": 1, "step": "envoi", "item": 0, "next_at": 1}
+    delivery |= {"target": "cible", "mapping": "m", "given": "", "created_at": 1, "updated_at": 1}
     with office.engine.begin() as connection:
+        connection.execute(insert(DELIVERIES), {**FRESH, **delivery, "state": "delivered"})
         connection.execute(insert(ATTEMPTS), attempt)
     office.purge([Purge(one, "sooner", classes=frozenset({DataClass.HEALTH})) for one in (first, second)], "essai")
     assert count_of(office, ATTEMPTS, ATTEMPTS.c.fault == "non", ATTEMPTS.c.sent == b"s") == 1

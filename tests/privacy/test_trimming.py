@@ -39,8 +39,8 @@ def left_of(town, number):
     """Give everything of a request that a trim may touch."""
     bodies = town.rows("SELECT body FROM request WHERE number = :n", n=number)
     deliveries = town.rows("SELECT given, answer FROM delivery WHERE id = :d", d=number * 1000 + 1)
-    columns = "sent, answered, fault, sent_sha256"
-    attempts = town.rows(f"SELECT {columns} FROM attempt WHERE delivery = :d", d=number * 1000 + 1)
+    wire = "SELECT sent, answered, fault, sent_sha256 FROM attempt WHERE delivery = :d"
+    attempts = town.rows(wire, d=number * 1000 + 1)
     return [tuple(row) for row in (*bodies, *deliveries, *attempts)]
 
 

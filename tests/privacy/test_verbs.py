@@ -55,12 +55,12 @@ async def test_a_person_is_handed_what_is_held_and_then_erased(make_aviary, run,
     assert {row["number"]: bool(row["held"]) for row in rows} == {f"{done:09d}": False, f"{parked:09d}": True}
     code, rows = await asyncio.to_thread(run, "erase", "--number", f"{parked:09d}", "--force", "décision du délégué")
     assert (code, [row["erased"] for row in rows]) == (0, [True])
-    audited = f"SELECT detail FROM audit WHERE object = 'request {parked:09d}' AND action = 'gdpr.purge' ORDER BY n"
-    details = [json.loads(detail) for [detail] in look(tmp_path, audited)]
+    audited = "SELECT detail FROM audit WHERE object = ? AND action = 'gdpr.purge' ORDER BY n"
+    details = [json.loads(detail) for [detail] in look(tmp_path, audited, f"request {parked:09d}")]
     assert [one["why"] for one in details] == ["erasure", "erasure"]
     assert "délégué" not in str(details)
     assert "reason" in details[1]
-    told = look(tmp_path, f"SELECT note FROM event WHERE request = {parked} AND kind = 'purge'")
+    told = look(tmp_path, "SELECT note FROM event WHERE request = ? AND kind = 'purge'", parked)
     assert told == [("erasure: décision du délégué",)]
     assert (await asyncio.to_thread(run, "export", "--email", EMAIL, "--out", str(tmp_path / "again")))[0] == 1
     assert not (tmp_path / "again").exists()
@@ -114,10 +114,10 @@ async def test_an_export_is_audited_first_and_a_parcel_that_is_not_whole_goes_ag
     assert look(tmp_path, "SELECT object FROM audit WHERE action = 'gdpr.export'") == [(f"request {number:09d}",)]
 
 
-def look(folder, sql):
+def look(folder, sql, *values):
     """Read the ledger that a verb has written to."""
     with closing(sqlite3.connect(folder / "hub.db")) as connection:
-        return connection.execute(sql).fetchall()
+        return connection.execute(sql, values).fetchall()
 
 
 @pytest.mark.parametrize(
