@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from hub.settings import Settings
 
-vault = typer.Typer(no_args_is_help=True, help="What citizens wrote is sealed: the keys that wrap its keys.")
+vault = typer.Typer(
+    no_args_is_help=True,
+    help="What citizens wrote is sealed: the keys that wrap its keys.\n\nExample: hub vault show",
+)
 
 COLUMNS: Final = ("key", "use", "data_keys")
 

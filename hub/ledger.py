@@ -35,6 +35,10 @@ BLOCK: Final = 500
 """Request numbers taken at a time; what is left of a block at a stop is never used."""
 
 
+ACT, SWITCH, KEEP = acts.act, targets.switch, book_module.keep
+"""Our own verbs that the audit tells of, as whoever tells it names them."""
+
+
 class Ledger:
     """What can be done with the ledger; each call returns once its commit is on disk."""
 
@@ -68,9 +72,9 @@ class Ledger:
     def audit_with(self, chain: Chain, telling: Mapping[Operation, Telling], verbs: Mapping[Any, Telling]) -> None:
         """Have operations, and those of our own verbs, write what they do in the audit from now on."""
         self._audited = {operation: chain.beside(operation, told) for operation, told in telling.items()}
-        self._act = chain.beside(self._act, verbs[acts.act])
-        self._switch = chain.beside(self._switch, verbs[targets.switch])
-        self._keep = chain.beside(self._keep, verbs[book_module.keep])
+        self._act = chain.beside(self._act, verbs[ACT])
+        self._switch = chain.beside(self._switch, verbs[SWITCH])
+        self._keep = chain.beside(self._keep, verbs[KEEP])
 
     async def number(self) -> int:
         """Take the next request number."""

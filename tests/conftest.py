@@ -40,7 +40,7 @@ def tables_made_once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory):
     """A PostgreSQL server; whoever kills it starts it again."""
-    yield from running(Postgres(tmp_path_factory.mktemp("postgresql")))
+    yield from running(QuietPostgres(tmp_path_factory.mktemp("postgresql")))
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +77,14 @@ def require_servers():
     if lacking := list(missing()):
         assert os.environ.get("CI") != "true", lacking
         pytest.skip(f"these Debian packages are not installed: {', '.join(lacking)}")
+
+
+class QuietPostgres(Postgres):
+    """A server without autovacuum: deleting a database waited for its launcher now and then, a minute each time."""
+
+    def _options(self):
+        yield from super()._options()
+        yield from ("-c", "autovacuum=off")
 
 
 def fresh(server, template="template1"):

@@ -18,6 +18,7 @@ from hub.routing import Route, RouteFile
 from hub.settings import HOME
 from hub.surveyor import MOST_VALUES, Count, Surveyor
 from hub.tabulation import Question, choices, cross, standing, write_csv
+from hub.vault import Vault
 
 EVERYBODY = Principal(prefix="0", front_end=EVERY_HOUSE, role=Role.OPERATOR)
 ROUTE = {
@@ -197,7 +198,7 @@ def test_a_field_of_too_many_values_is_no_list():
         )
         for at, said in enumerate(f'{{"data": {{"mot": "mot {at}"}}}}' for at in range(MOST_VALUES + 1))
     ]
-    counting = Count()
+    counting = Count(Vault())
     counting.add(Chunk(rows, {}, {("essai", "v"): observer}))
     faceted = Counter({alike.facets: requests for alike, requests in counting.alike().items()})
     assert faceted == {"": MOST_VALUES + 1, '{"mot":"autre"}': MOST_VALUES + 1}

@@ -153,7 +153,7 @@ async def test_a_retry_takes_its_request_to_the_current_version(town):
 async def test_what_would_change_is_shown_beforehand(town):
     number = await park(town)
     current = await change(town, "once", fields={"objet": "data.objet", "neuf": "'oui'"})
-    stored = town.hub.ledger.look(find, number)
+    stored = town.hub.ledger.look(find, town.hub.ledger.book.vault, number)
     seen = await preview(stored, current, "cible", 0)
     assert (seen.before["objet"], seen.after) == ("CERTIFICAT", {"objet": "certificat", "neuf": "oui"})
     assert {one.path: str(one.cause) for one in seen.differences} == {"objet": "case", "neuf": "added"}

@@ -265,7 +265,7 @@ def test_a_paused_target_says_why_until_it_is_resumed(hub):
 
 def test_a_key_made_straight_in_the_ledger_opens_the_running_hub_until_it_is_revoked(hub):
     config = ["-c", str(hub.home / "hub.yaml")]
-    made = [hub.read("keys", "create", "portail", *config)["key"] for _ in range(2)]
+    made = [hub.read("keys", "create", "mairie", *config)["key"] for _ in range(2)]
     assert hub.run("list", key=made[0]).exit_code == 0
     assert hub.run("keys", "revoke", made[1][4:16], *config).exit_code == 0
     assert hub.run("list", key=made[1]).exit_code == 2
@@ -273,7 +273,7 @@ def test_a_key_made_straight_in_the_ledger_opens_the_running_hub_until_it_is_rev
     listed = {one["prefix"]: one["alive"] for one in hub.read("keys", "list", *config)}
     assert [listed[key[4:16]] for key in made] == [True, False]
     assert made[0][17:] not in hub.run("keys", "list", *config).stdout
-    assert hub.run("keys", "create", "portail", "--role", "roi", *config).exit_code == 2
+    assert hub.run("keys", "create", "mairie", "--role", "roi", *config).exit_code == 2
 
 
 def test_probe_tells_a_target_that_answers_from_one_that_does_not(hub, tmp_path):
