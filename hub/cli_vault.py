@@ -36,7 +36,8 @@ def show(config: Config = None, *, as_json: Json = False) -> None:
 
     with _ledger(read_settings(config)) as (settings, engine), engine.connect() as connection:
         opened, found = vault_beside(settings, connection), counts(connection)
-    places = {**dict.fromkeys(found, -1), **{name: place for place, name in enumerate(opened.keys.names)}}
+    there = {name: place for place, name in enumerate(opened.keys.names)}
+    places = {**there, **{name: -1 for name in found if name not in there}}
     rows = [{"key": name, "use": _use(place), "data_keys": found.get(name, 0)} for name, place in places.items()]
     if as_json:
         say_json({"keys": rows})

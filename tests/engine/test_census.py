@@ -194,7 +194,14 @@ def test_a_field_of_too_many_values_is_no_list():
     observer = Observer("essai", {"mot": "data.mot"}, None)
     rows = [
         SimpleNamespace(
-            number=at, kind="essai", site="ville", channel="internet", received_at=0, version="v", body=said
+            number=at,
+            kind="essai",
+            site="ville",
+            channel="internet",
+            received_at=0,
+            version="v",
+            data_key=None,
+            body=said,
         )
         for at, said in enumerate(f'{{"data": {{"mot": "mot {at}"}}}}' for at in range(MOST_VALUES + 1))
     ]
