@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hub.bench import grow, growth, run
+from hub.bench import grow, growth, run, sealing
 from hub.bench.enrolment import Enrolment, write_message
 from hub.bench.launch import BenchError, Command, launched, read
 from hub.bench.load import UNANSWERED, Plan, measure, read_status
@@ -305,3 +305,9 @@ def test_the_settings_of_the_benchmark_are_settings_of_a_hub(tmp_path):
     said = Settings.read(file)
     assert set(said.targets) == {"banc"}
     assert said.homes[0] == tmp_path
+
+
+def test_what_sealing_costs_is_told_step_by_step():
+    told = sealing.measure(rounds=5)
+    assert set(told) == {"accepted", "claimed", "recorded", "a_request", "sha256_of_a_kilobyte"}
+    assert all(cost >= 0 for cost in told.values())
