@@ -1,8 +1,8 @@
 """The metrics say what is on disk, and name nobody."""
 
 import asyncio
-import re
 import json
+import re
 from datetime import datetime
 
 import pytest
