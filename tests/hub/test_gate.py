@@ -137,7 +137,7 @@ async def listening(app):
     door = socket.socket()
     door.bind(("127.0.0.1", 0))
     door.listen()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve([door]))
     yield door.getsockname()[1]
     server.should_exit = True
