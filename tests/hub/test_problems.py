@@ -148,7 +148,7 @@ async def test_the_server_s_log_names_an_unknown_error_and_its_place_but_not_its
     lines = io.StringIO()
     log, handler = logging.getLogger("uvicorn.error"), logging.StreamHandler(lines)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(door(), lifespan="off", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(door(), lifespan="off", log_config=None, access_log=False))
     log.addHandler(handler)
     serving = asyncio.create_task(server.serve([listener]))
     try:
