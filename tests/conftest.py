@@ -1,5 +1,7 @@
 """Real servers for whoever asks: at most one of each in a pytest process, started by the first test that needs it."""
 
+import asyncio
+import gc
 import os
 import sqlite3
 from contextlib import closing
@@ -40,7 +42,7 @@ def tables_made_once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory):
     """A PostgreSQL server; whoever kills it starts it again."""
-    yield from running(QuietPostgres(tmp_path_factory.mktemp("postgresql")))
+    yield from running(TidiedPostgres(tmp_path_factory.mktemp("postgresql")))
 
 
 @pytest.fixture(scope="session")
@@ -79,12 +81,19 @@ def require_servers():
         pytest.skip(f"these Debian packages are not installed: {', '.join(lacking)}")
 
 
-class QuietPostgres(Postgres):
-    """A server without autovacuum: deleting a database waited for its launcher now and then, a minute each time."""
+class TidiedPostgres(Postgres):
+    """A server whose databases are deleted at once.
 
-    def _options(self):
-        yield from super()._options()
-        yield from ("-c", "autovacuum=off")
+    That waits for whoever is coming in, for as long as they may take to prove themselves: a minute, where a test ended
+    while its hub was connecting, and the socket is still there for the garbage collector to close.
+    """
+
+    async def drop(self, name):
+        dropping = asyncio.create_task(super().drop(name))
+        _, waits = await asyncio.wait({dropping}, timeout=1)
+        if waits:
+            gc.collect()
+        await dropping
 
 
 def fresh(server, template="template1"):
