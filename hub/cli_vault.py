@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,7 +12,7 @@ from hub.errors import ConfigurationError, ConflictError
 from hub.terminal import Json, note, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
     from hub.settings import Settings
 
@@ -33,10 +32,12 @@ def show(config: Config = None, *, as_json: Json = False) -> None:
     """
     from hub.locker import vault_beside
     from hub.rotation import counts
+    from hub.trials.stored import opened
 
-    with _ledger(read_settings(config)) as (settings, engine), engine.connect() as connection:
-        opened, found = vault_beside(settings, connection), counts(connection)
-    there = {name: place for place, name in enumerate(opened.keys.names)}
+    settings = read_settings(config)
+    with opened(settings.database) as engine, engine.connect() as connection:
+        keys, found = vault_beside(settings, connection).keys, counts(connection)
+    there = {name: place for place, name in enumerate(keys.names)}
     places = {**there, **{name: -1 for name in found if name not in there}}
     rows = [{"key": name, "use": _use(place), "data_keys": found.get(name, 0)} for name, place in places.items()]
     if as_json:
@@ -59,18 +60,20 @@ def rotate(
     from hub.locker import add_key, open_vault, register
     from hub.model import Instant
     from hub.rotation import turn
+    from hub.trials.stored import opened
 
-    with _ledger(read_settings(config)) as (settings, engine):
+    settings = read_settings(config)
+    with opened(settings.database) as engine:
         if new:
             _check_file(settings)
             with engine.begin() as connection:
                 name = add_key(settings.key_file)
                 register(connection, [(name, Instant(_now()))])
                 _tell(settings, connection, "vault_key", name)
-        opened = open_vault(settings)
-        turned = turn(engine, opened, _progress(as_json=as_json))
+        vault = open_vault(settings)
+        turned = turn(engine, vault, _progress(as_json=as_json))
         with engine.begin() as connection:
-            _tell(settings, connection, "vault_rotate", opened.keys.names[0], **turned._asdict())
+            _tell(settings, connection, "vault_rotate", vault.keys.names[0], **turned._asdict())
     if as_json:
         say_json(turned._asdict())
     else:
@@ -90,8 +93,10 @@ def retire(
     """
     from hub.locker import drop_key, open_vault
     from hub.rotation import retire as let_go
+    from hub.trials.stored import opened
 
-    with _ledger(read_settings(config)) as (settings, engine):
+    settings = read_settings(config)
+    with opened(settings.database) as engine:
         current = open_vault(settings).keys.names[0]
         try:
             with engine.begin() as connection:
@@ -140,15 +145,3 @@ def _now() -> int:
     from hub.clock import system_clock
 
     return int(system_clock())
-
-
-@contextmanager
-def _ledger(settings: Settings) -> Iterator[tuple[Settings, Engine]]:
-    from hub.database import open_database, require_upgraded
-
-    engine = open_database(settings.database)
-    try:
-        require_upgraded(engine)
-        yield settings, engine
-    finally:
-        engine.dispose()
