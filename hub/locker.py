@@ -8,7 +8,7 @@ import stat
 import subprocess
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from hub.database import open_database
 from hub.errors import ConfigurationError
 from hub.model import Instant
-from hub.settings import Settings, from_environment
+from hub.settings import Settings, from_environment, write_once
 from hub.statements import upsert
 from hub.tables import SEALING_KEYS
 from hub.vault import KEY_BYTES, Keys, Vault
@@ -68,7 +68,8 @@ def open_vault(settings: Settings, *, is_new: bool = False) -> Vault:
         return Vault(read_keys(_ask(said.command), f"encryption.command: {said.command[0]}"))
     file = settings.key_file
     if is_new and not file.exists():
-        _write_new(file, [os.urandom(KEY_BYTES)])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_once(file, f"{b64encode(os.urandom(KEY_BYTES)).decode()}\n")
     locker = Locker(read_keys(_text_of(file), str(file)), file)
     return Vault(locker.keys, locker.fresh)
 
@@ -146,7 +147,7 @@ def drop_key(file: Path, name: str) -> bool:
         return False
     retired = file.resolve().with_name(f"{file.resolve().name}.retired")
     before = retired.read_text("utf-8").splitlines() if retired.exists() else []
-    _aside(retired, [*before, *gone], lambda aside: aside.replace(retired), like=file)
+    _replace(retired, [*before, *gone], like=file)
     _replace(file, kept)
     return True
 
@@ -181,39 +182,19 @@ def _ask(command: Sequence[str]) -> str:
     return asked.stdout
 
 
-def _write_new(file: Path, keys: Sequence[bytes]) -> None:
-    """Write keys down whole or not at all: of several processes that start at once, one makes them."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _aside(file, [b64encode(key).decode() for key in keys], lambda aside: _link(aside, file))
-
-
-def _replace(file: Path, lines: Sequence[str]) -> None:
-    """Put other lines in a file's place, whole or not at all; its owner and mode stay, for whom they were set."""
+def _replace(file: Path, lines: Sequence[str], like: Path | None = None) -> None:
+    """Put other lines in a file's place, whole or not at all; its owner and mode, or those of `like`, are kept."""
     there = file.resolve()
-    _aside(there, lines, lambda aside: aside.replace(there), like=there)
-
-
-def _aside(file: Path, lines: Sequence[str], place: Callable[[Path], object], like: Path | None = None) -> None:
-    aside = file.with_name(f"{file.name}.{os.urandom(4).hex()}")
+    aside = there.with_name(f"{there.name}.{os.urandom(4).hex()}")
+    known = (like or there).stat()
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:
-        if like is not None:
-            known = like.stat()
-            os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
-            os.fchown(descriptor, known.st_uid, known.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
+        os.fchown(descriptor, known.st_uid, known.st_gid)
         opened.write("".join(f"{line}\n" for line in lines))
         opened.flush()
-        os.fsync(opened.fileno())
-    place(aside)
-    aside.unlink(missing_ok=True)
-
-
-def _link(aside: Path, file: Path) -> None:
-    if not file.exists():
-        try:
-            file.hardlink_to(aside)
-        except FileExistsError:
-            return
+        os.fsync(descriptor)
+    aside.replace(there)
 
 
 def _stamp(file: Path | None) -> tuple[int, int] | None:

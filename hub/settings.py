@@ -230,19 +230,21 @@ class Settings(Frozen):
             if not is_new:
                 raise ConfigurationError(file, "the secret of this installation, as its other machines have it")
             file.parent.mkdir(parents=True, exist_ok=True)
-            _make_secret(file)
+            write_once(file, secrets.token_hex(32))
         text = file.read_text().strip()
         if len(text) < 32:
             raise ConfigurationError(file, "a secret of at least 32 characters")
         return text.encode()
 
 
-def _make_secret(file: Path) -> None:
-    """Write a secret down whole or not at all: of several processes that start at once, one makes it."""
+def write_once(file: Path, text: str) -> None:
+    """Write a secret down whole or not at all, for its owner: of processes that start at once, one writes it."""
     aside = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:
-        opened.write(secrets.token_hex(32))
+        opened.write(text)
+        opened.flush()
+        os.fsync(descriptor)
     with suppress(FileExistsError):
         file.hardlink_to(aside)
     aside.unlink()
